@@ -1,0 +1,16 @@
+# The libraries that xgrad stands on; the README says what each is for.
+find_package(xtensor REQUIRED)
+find_package(xsimd REQUIRED)
+find_package(OpenBLAS REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Threads REQUIRED)
+
+# Warnings inside the libraries' headers are not ours.
+foreach(target xtensor xtl xsimd)
+  if(TARGET ${target})
+    get_target_property(dirs ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    if(dirs)
+      set_target_properties(${target} PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${dirs}")
+    endif()
+  endif()
+endforeach()
