@@ -4,6 +4,7 @@ find_package(xsimd REQUIRED)
 find_package(OpenBLAS REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(Threads REQUIRED)
+include(${CMAKE_CURRENT_LIST_DIR}/xgradOpenBLAS.cmake)
 
 # Warnings inside the libraries' headers are not ours.
 foreach(target xtensor xtl xsimd)

@@ -18,8 +18,15 @@ double Generator::uniform() {
 }
 
 double Generator::normal() {
+  if (has_spare_) {
+    has_spare_ = false;
+    return spare_;
+  }
   const double radius = std::sqrt(-2 * std::log(1 - uniform()));  // 1 - u is in (0, 1]
-  return radius * std::cos(2 * std::numbers::pi * uniform());
+  const double angle = 2 * std::numbers::pi * uniform();
+  spare_ = radius * std::sin(angle);
+  has_spare_ = true;
+  return radius * std::cos(angle);
 }
 
 std::uint32_t Generator::below(std::uint32_t bound) {

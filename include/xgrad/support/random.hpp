@@ -76,6 +76,8 @@ class Generator {
   std::uint64_t keys_ = 0;
   std::uint64_t position_ = 0;
   std::array<std::uint32_t, 4> block_{};
+  double spare_ = 0;  // numbers come in pairs from normal()
+  bool has_spare_ = false;
 };
 
 }  // namespace xgrad

@@ -1,0 +1,17 @@
+// Handwritten-looking digits that the program draws itself, for when there is no data set at hand. Each
+// digit is a few pen strokes whose control points tremble, carried through a random affine warp and a
+// gentle wave, and inked with a soft-edged pen of random width on noisy paper.
+#pragma once
+
+#include <cstdint>
+
+#include "xgrad/data/image_set.hpp"
+
+namespace xgrad::data {
+
+/// `count` images of 28 x 28 with labels 0 to 9 in random order, each label as often as the others (give or
+/// take one). Equal seeds draw equal digits. 10,000 take about 0.2 seconds.
+/// @throws Error for a negative count.
+ImageSet draw_digits(std::int64_t count, std::uint64_t seed);
+
+}  // namespace xgrad::data

@@ -1,0 +1,58 @@
+// Sequential: layers one after the other, put together at run time.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "xgrad/nn/visitor.hpp"
+
+namespace xgrad::nn {
+
+/// Owns layers of any types and applies them in order.
+///
+///     nn::Sequential net(nn::Dense(784, 128, random), nn::ReLU{}, nn::Dense(128, 10, random));
+class Sequential {
+ public:
+  template <std::move_constructible... Layers>
+  requires(std::invocable<Layers&, const Var&>&&...) explicit Sequential(Layers... layers) {
+    (add(std::move(layers)), ...);
+  }
+
+  template <std::move_constructible Layer>
+  requires std::invocable<Layer&, const Var&> Sequential& add(Layer layer) {
+    layers_.push_back(std::make_unique<Model<Layer>>(std::move(layer)));
+    return *this;
+  }
+
+  Var operator()(const Var& x) {
+    Var y = x;
+    for (auto& layer : layers_) y = layer->call(y);
+    return y;
+  }
+  std::size_t size() const { return layers_.size(); }
+  /// Layers go by their number: `0.weight`.
+  void visit(Visitor& v) {
+    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->visit(v, std::to_string(i));
+  }
+
+ private:
+  struct Concept {
+    virtual ~Concept() = default;
+    virtual Var call(const Var& x) = 0;
+    virtual void visit(Visitor& v, const std::string& name) = 0;
+  };
+  template <class Layer>
+  struct Model final : Concept {
+    explicit Model(Layer l) : layer(std::move(l)) {}
+    Var call(const Var& x) override { return layer(x); }
+    void visit(Visitor& v, const std::string& name) override { v(name, layer); }
+    Layer layer;
+  };
+  std::vector<std::unique_ptr<Concept>> layers_;
+};
+
+}  // namespace xgrad::nn

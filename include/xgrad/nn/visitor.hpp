@@ -1,0 +1,109 @@
+// What can be done with a model as a whole. A layer is a plain struct with `Var operator()(const Var&)`; one
+// that holds parameters or further layers names them in `visit`:
+//
+//     struct Block {
+//       nn::Dense in, out;
+//       Var operator()(const Var& x) { return out(relu(in(x))); }
+//       void visit(nn::Visitor& v) { v("in", in), v("out", out); }
+//     };
+//
+// From that come parameters(), set_training(), penalty() and the rest; there is no base class.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "xgrad/tape/parameter.hpp"
+#include "xgrad/tape/tape.hpp"
+
+namespace xgrad::nn {
+
+/// Walks a model; what it finds is named by its path, `0.weight`.
+class Visitor {
+ public:
+  using OnParameter = std::function<void(const std::string& path, Parameter&, double l2)>;
+  using OnTraining = std::function<void(bool& training)>;
+  explicit Visitor(OnParameter on_parameter, OnTraining on_training = {})
+      : on_parameter_(std::move(on_parameter)), on_training_(std::move(on_training)) {}
+
+  /// A parameter, and the strength of its L2 penalty.
+  void operator()(std::string_view name, Parameter& parameter, double l2 = 0) {
+    if (on_parameter_) on_parameter_(path_ + std::string(name), parameter, l2);
+  }
+  /// The switch between training and use of a layer that behaves differently.
+  void operator()(std::string_view, bool& training) {
+    if (on_training_) on_training_(training);
+  }
+  /// A layer inside a layer; one without `visit` has nothing to tell.
+  template <class Layer>
+  requires std::invocable<Layer&, const Var&>
+  void operator()(std::string_view name, Layer& layer) {
+    if constexpr (requires { layer.visit(*this); }) {
+      const std::size_t length = path_.size();
+      path_.append(name).append(".");
+      layer.visit(*this);
+      path_.resize(length);
+    }
+  }
+
+ private:
+  OnParameter on_parameter_;
+  OnTraining on_training_;
+  std::string path_;
+};
+
+/// A layer or a model that names its parts.
+template <class Model>
+concept Visitable = requires(Model& model, Visitor& v) {
+  model.visit(v);
+};
+
+/// Handles of all parameters, in the order of visiting; a parameter without a name takes its path.
+template <Visitable Model>
+std::vector<Parameter> parameters(Model& model) {
+  std::vector<Parameter> all;
+  Visitor v([&](const std::string& path, Parameter& p, double) {
+    if (p.name().empty()) p.set_name(path);
+    for (const Parameter& known : all) {
+      if (known.is(p)) return;  // shared by two layers
+    }
+    all.push_back(p.share());
+  });
+  model.visit(v);
+  return all;
+}
+
+/// Switches dropout and the like on (training) or off (use).
+template <Visitable Model>
+void set_training(Model& model, bool training) {
+  Visitor v({}, [&](bool& flag) { flag = training; });
+  model.visit(v);
+}
+
+/// How many numbers the parameters hold.
+template <Visitable Model>
+std::int64_t parameter_count(Model& model) {
+  std::int64_t count = 0;
+  for (const Parameter& p : parameters(model)) count += p.size();
+  return count;
+}
+
+namespace detail {
+Var add_penalty(Tape& tape, Var sum, const Parameter& parameter, double l2);
+}
+
+/// The sum of the layers' L2 penalties, to be added to the loss; an empty Var when there are none.
+template <Visitable Model>
+Var penalty(Model& model, Tape& tape) {
+  Var sum;
+  Visitor v(
+      [&](const std::string&, Parameter& p, double l2) { sum = detail::add_penalty(tape, sum, p, l2); });
+  model.visit(v);
+  return sum;
+}
+
+}  // namespace xgrad::nn

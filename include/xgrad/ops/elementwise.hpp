@@ -1,0 +1,77 @@
+// Ops that work element by element, with NumPy's broadcasting.
+//
+// Derivatives at kinks are the minimum-norm subgradient: relu'(0) = 0, abs'(0) = 0; ties of maximum and
+// minimum share the cotangent in halves. Outside a function's domain the result is IEEE's: sqrt(-1) and
+// log(-1) are NaN, log(0) is -inf, x / 0 is infinite.
+//
+// All throw DTypeError unless the operands have one floating dtype, and ShapeError when they do not
+// broadcast.
+#pragma once
+
+#include "xgrad/tape/var.hpp"
+
+namespace xgrad {
+
+/// x + y, x - y, x y, x / y.
+Var add(const Var& x, const Var& y);
+Var sub(const Var& x, const Var& y);
+Var mul(const Var& x, const Var& y);
+Var div(const Var& x, const Var& y);
+/// x to the power of y, as std::pow: also for negative x with whole y. d/dy is taken as 0 where x = 0, and
+/// NaN where x < 0.
+Var pow(const Var& x, const Var& y);
+Var pow(const Var& x, double y);
+/// The larger and the smaller of two; NaN when either is NaN.
+Var maximum(const Var& x, const Var& y);
+Var minimum(const Var& x, const Var& y);
+
+Var neg(const Var& x);
+Var exp(const Var& x);
+/// The natural logarithm.
+Var log(const Var& x);
+Var sqrt(const Var& x);
+/// x x
+Var square(const Var& x);
+Var abs(const Var& x);
+/// -1, 0 or 1. Its derivative is zero.
+Var sign(const Var& x);
+/// 1 where x > 0, 0 elsewhere. Its derivative is zero.
+Var step(const Var& x);
+/// x limited to [low, high]; the derivative is 1 at the limits. @throws Error when low > high.
+Var clamp(const Var& x, double low, double high);
+/// 1 where low <= x <= high, 0 elsewhere. Its derivative is zero.
+Var in_range(const Var& x, double low, double high);
+/// 1 / (1 + exp(-x))
+Var sigmoid(const Var& x);
+Var tanh(const Var& x);
+/// max(x, 0)
+Var relu(const Var& x);
+
+/// Comparisons, as bool tensors. Their derivative is zero. The operands may be of any one dtype.
+Var equal(const Var& x, const Var& y);
+Var not_equal(const Var& x, const Var& y);
+Var less(const Var& x, const Var& y);
+Var less_equal(const Var& x, const Var& y);
+Var greater(const Var& x, const Var& y);
+Var greater_equal(const Var& x, const Var& y);
+
+/// x where `condition` (bool), y elsewhere; all three broadcast. The branch that is not taken gets a
+/// cotangent of zero, whatever its values.
+Var where(const Var& condition, const Var& x, const Var& y);
+
+// Operators, also with a number on either side, which takes the tensor's dtype.
+inline Var operator+(const Var& x, const Var& y) { return add(x, y); }
+inline Var operator-(const Var& x, const Var& y) { return sub(x, y); }
+inline Var operator*(const Var& x, const Var& y) { return mul(x, y); }
+inline Var operator/(const Var& x, const Var& y) { return div(x, y); }
+inline Var operator-(const Var& x) { return neg(x); }
+Var operator+(const Var& x, double y);
+Var operator-(const Var& x, double y);
+Var operator*(const Var& x, double y);
+Var operator/(const Var& x, double y);
+Var operator+(double x, const Var& y);
+Var operator-(double x, const Var& y);
+Var operator*(double x, const Var& y);
+Var operator/(double x, const Var& y);
+
+}  // namespace xgrad

@@ -1,0 +1,21 @@
+// Ops that pick elements by index. Indices are int64 (or int32) tensors; they have no derivative.
+#pragma once
+
+#include "xgrad/tape/var.hpp"
+
+namespace xgrad {
+
+/// Along an axis, the elements that `index` names: result[i][j] = x[i][index[i][j]] for axis 1. `index` has
+/// x's rank and extents but along the axis; the result has index's shape. An index may occur often.
+/// @throws ShapeError when the shapes do not fit or an index is out of range, DTypeError.
+Var gather(const Var& x, int axis, const Var& index);
+
+/// The reverse: zeros of extent `extent` along the axis, to which x's elements are added where `index` says.
+/// @throws as gather does.
+Var scatter_add(const Var& x, int axis, const Var& index, std::int64_t extent);
+
+/// Labels as rows of `dtype` that are 1 at the label and 0 elsewhere: shape [...] to [..., classes].
+/// @throws ShapeError when a label is not in [0, classes), DTypeError for labels that are not integers.
+Var one_hot(const Var& labels, std::int64_t classes, DType dtype = DType::float32);
+
+}  // namespace xgrad

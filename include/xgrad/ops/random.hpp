@@ -1,0 +1,14 @@
+// Ops with randomness. It is explicit: a key names the numbers, so the same key gives the same result.
+#pragma once
+
+#include "xgrad/support/random.hpp"
+#include "xgrad/tape/var.hpp"
+
+namespace xgrad {
+
+/// Inverted dropout (Srivastava et al. 2014): each element is zero with probability p, else divided by 1 - p,
+/// so that the mean stays. The mask is a function of the key, and made again in the backward pass.
+/// @throws Error unless 0 <= p <= 1.
+Var dropout(const Var& x, double p, Key key);
+
+}  // namespace xgrad

@@ -1,0 +1,76 @@
+// Optimisers: they read the gradients of parameters and write their values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "xgrad/tape/parameter.hpp"
+
+namespace xgrad::optim {
+
+/// What all optimisers share: the parameters, and memory beside each of them.
+class Optimizer {
+ public:
+  /// Forgets the gradients of all parameters.
+  void zero_grad();
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+
+ protected:
+  explicit Optimizer(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {}
+  ~Optimizer() = default;
+  Optimizer(Optimizer&&) = default;
+  Optimizer& operator=(Optimizer&&) = default;
+
+  /// One zero-filled array per parameter, of its dtype and size.
+  using Memory = std::vector<std::unique_ptr<std::byte[]>>;
+  Memory make_memory() const;
+  std::vector<Parameter> parameters_;
+};
+
+struct SGDOptions {
+  double lr = 0.01;
+  double momentum = 0;
+  bool nesterov = false;
+  double weight_decay = 0;  ///< adds weight_decay * w to the gradient
+};
+
+/// Stochastic gradient descent (momentum as in Sutskever et al. 2013, in PyTorch's form):
+/// g = grad + weight_decay w;  v = momentum v + g;  w -= lr (nesterov ? g + momentum v : v).
+class SGD : public Optimizer {
+ public:
+  /// @throws Error for options that are negative, or nesterov without momentum.
+  explicit SGD(std::vector<Parameter> parameters, const SGDOptions& options = {});
+  /// One update of every parameter that has a gradient.
+  void step();
+  SGDOptions options;
+
+ private:
+  Memory velocity_;
+};
+
+struct AdamOptions {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;  ///< adds weight_decay * w to the gradient
+};
+
+/// Adam (Kingma and Ba 2015):
+/// m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  w -= lr m' / (sqrt(v') + epsilon), where m'
+/// and v' are corrected for their start at zero.
+class Adam : public Optimizer {
+ public:
+  /// @throws Error for options out of range.
+  explicit Adam(std::vector<Parameter> parameters, const AdamOptions& options = {});
+  /// One update of every parameter that has a gradient.
+  void step();
+  AdamOptions options;
+
+ private:
+  Memory first_, second_;
+  std::vector<std::int64_t> steps_;  // of each parameter
+};
+
+}  // namespace xgrad::optim

@@ -1,0 +1,172 @@
+// What an op is, and how it is put on a tape. An op is a trivially copyable struct: its attributes, and
+//
+//     static constexpr const char* name = "mul";
+//     static constexpr Reads reads[] = {reads_x(1), reads_x(0)};           // dx(0) reads x(1); dx(1) reads
+//     x(0) TensorType infer(Operands x) const;                                  // or throws ShapeError,
+//     DTypeError void eval(Operands x, View y, Write write) const;                    // the kernel void
+//     vjp(Backward& b) const {                                        // the derivative, in public ops
+//       b.dx(0) += mul(b.dy(), b.x(1));
+//       b.dx(1) += mul(b.dy(), b.x(0));
+//     }
+//
+// `reads` says for each operand which values its cotangent needs; the last entry stands for all further
+// operands. Only what is named there is kept until backward, and only that may vjp ask for. An op may also
+// have
+//
+//     static constexpr bool constant = true;    // the derivative is zero everywhere: no vjp, no reads
+//     static constexpr bool aliases = true;     // the result is operand 0's memory under another shape
+//     void describe(std::ostream& out) const;   // the attributes, for `print`
+//
+// An op without vjp that is not constant throws NotDifferentiable when a derivative has to pass through it.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "xgrad/tape/var.hpp"
+#include "xgrad/tensor/view.hpp"
+
+namespace xgrad {
+
+/// A set of values that a derivative reads.
+using Reads = std::uint32_t;
+inline constexpr Reads kReadsNothing = 0;
+inline constexpr Reads kReadsOutput = 1u << 31;
+constexpr Reads reads_x(int operand) { return 1u << operand; }
+
+/// The operands of an op. `infer` sees shapes and dtypes only, `eval` the values too.
+using Operands = std::span<const ConstView>;
+
+/// What a vjp works with: the operands, the result and its cotangent, and the operands' cotangents to write.
+class Backward {
+ public:
+  /// Operand i. @throws Error when the op's `reads` does not name it.
+  Var x(int i) const;
+  /// The result. @throws Error when the op's `reads` does not name it.
+  Var y() const;
+  /// The cotangent of the result: same shape and dtype as the result.
+  const Var& dy() const { return dy_; }
+  /// Shape and dtype of operand i, and of the result, which are known without keeping values.
+  const Shape& x_shape(int i) const;
+  const Shape& y_shape() const;
+  int operand_count() const;
+  /// Whether the gradient is itself recorded, to be differentiated again.
+  bool create_graph() const;
+
+  /// Where the cotangent of an operand is summed up.
+  class Cotangent {
+   public:
+    /// Adds `v`, which must have the operand's shape. A single op call on the right is computed straight into
+    /// the cotangent; nothing is computed when nobody needs this operand's cotangent.
+    void operator+=(const Var& v) const { add(v, false); }
+    void operator+=(Var&& v) const { add(v, true); }
+    /// Whether anybody needs it, for the rare vjp that can save more than its last op.
+    bool needed() const;
+
+   private:
+    friend class Backward;
+    Cotangent(Backward& backward, int operand) : backward_(backward), operand_(operand) {}
+    void add(const Var& v, bool move) const;
+    Backward& backward_;
+    int operand_;
+  };
+  Cotangent dx(int i) { return {*this, i}; }
+
+ private:
+  friend struct detail::Access;
+  Backward() = default;
+  detail::TapeState* state_ = nullptr;
+  const void* instruction_ = nullptr;
+  Var dy_;
+  Reads reads_ = 0;
+  std::uint32_t mark_ = 0;
+};
+
+/// An op as the tape sees it: what its struct says, behind function pointers.
+struct OpInfo {
+  const char* name;
+  std::uint32_t attribute_bytes;
+  bool constant;
+  bool aliases;
+  TensorType (*infer)(const void* op, Operands x);
+  void (*eval)(const void* op, Operands x, View y, Write write);
+  void (*vjp)(const void* op, Backward& b);  // null: none
+  Reads (*reads)(int operand);
+  void (*describe)(const void* op, std::ostream& out);  // null: no attributes worth printing
+};
+
+namespace detail {
+
+template <class Op>
+constexpr bool is_constant = requires {
+  requires Op::constant;
+};
+template <class Op>
+constexpr bool is_alias = requires {
+  requires Op::aliases;
+};
+template <class Op>
+constexpr bool has_vjp = requires(const Op& op, Backward& b) {
+  op.vjp(b);
+};
+template <class Op>
+constexpr bool has_describe = requires(const Op& op, std::ostream& out) {
+  op.describe(out);
+};
+
+template <class Op>
+constexpr OpInfo make_op_info() {
+  static_assert(std::is_trivially_copyable_v<Op>, "an op is plain data");
+  OpInfo info{};
+  info.name = Op::name;
+  info.attribute_bytes = std::is_empty_v<Op> ? 0 : sizeof(Op);
+  info.constant = is_constant<Op>;
+  info.aliases = is_alias<Op>;
+  info.infer = [](const void* op, Operands x) { return static_cast<const Op*>(op)->infer(x); };
+  info.eval = [](const void* op, Operands x, View y, Write write) {
+    static_cast<const Op*>(op)->eval(x, y, write);
+  };
+  if constexpr (has_vjp<Op>) {
+    static_assert(!is_constant<Op>, "an op is constant or has a vjp, not both");
+    info.vjp = [](const void* op, Backward& b) { static_cast<const Op*>(op)->vjp(b); };
+    info.reads = [](int operand) {
+      constexpr int last = static_cast<int>(std::size(Op::reads)) - 1;
+      return Op::reads[operand < last ? operand : last];
+    };
+  } else {
+    info.reads = [](int) { return kReadsNothing; };
+  }
+  if constexpr (has_describe<Op>) {
+    info.describe = [](const void* op, std::ostream& out) { static_cast<const Op*>(op)->describe(out); };
+  }
+  return info;
+}
+
+Var record(const OpInfo& info, const void* op, std::span<const Var* const> x);
+
+}  // namespace detail
+
+/// The one OpInfo of an op.
+template <class Op>
+inline constexpr OpInfo op_info = detail::make_op_info<Op>();
+
+/// Computes an op and records it: the way every op, the library's and the user's, enters a tape.
+/// @throws StaleVar, TapeMismatch, and what the op's `infer` throws; nothing is recorded then.
+template <class Op, class... Operand>
+requires(std::is_same_v<Operand, Var>&&...) Var apply(const Op& op, const Operand&... x) {
+  const Var* const operands[] = {&x...};
+  return detail::record(op_info<Op>, &op, operands);
+}
+
+/// The same for any number of operands, at least one.
+template <class Op>
+Var apply_all(const Op& op, std::span<const Var> x) {
+  std::vector<const Var*> operands;
+  for (const Var& v : x) operands.push_back(&v);
+  return detail::record(op_info<Op>, &op, operands);
+}
+
+}  // namespace xgrad

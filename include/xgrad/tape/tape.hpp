@@ -1,0 +1,116 @@
+// Tape: records tensor operations as they are computed, for the backward pass. Start reading here.
+//
+//     Tape tape;
+//     Var x = tape.input(xt::xarray<double>{1, 2, 3});
+//     Var y = sum(x * x);                       // computed and recorded at once
+//     std::vector<Var> g = grad(y, {x});        // g[0] is 2 x
+//
+// The tape is a list of instructions in the order of their making, which is a topological order: backward is
+// one loop from the end to the front. A value's memory is recycled as soon as no Var names it and no
+// derivative will read it.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <memory>
+
+#include "xgrad/tape/parameter.hpp"
+#include "xgrad/tape/var.hpp"
+#include "xgrad/tensor/adapt.hpp"
+
+namespace xgrad {
+
+/// Counts of a tape, for tests and for the curious.
+struct TapeStatistics {
+  std::size_t instructions = 0;  ///< recorded and not yet consumed
+  std::size_t slots = 0;         ///< values known, with or without memory
+  std::size_t bytes_in_use = 0;  ///< memory of values that are readable
+  std::size_t bytes_held = 0;    ///< memory taken from the system for values, recycled or in use
+  std::size_t peak_bytes = 0;    ///< the largest bytes_in_use so far
+  std::uint32_t recording = 0;   ///< the number of the current recording, from 1
+};
+
+/// Records tensor operations. Confined to one thread, neither copied nor moved; there may be many.
+class Tape {
+ public:
+  Tape();
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  /// Enters the value of an xtensor container or expression, to be differentiated with respect to.
+  template <class E>
+  Var input(const xt::xexpression<E>& value) {
+    return enter_value(value, true);
+  }
+  /// Enters a scalar to be differentiated with respect to.
+  Var input(float value) { return enter_scalar(value, DType::float32, true); }
+  Var input(double value) { return enter_scalar(value, DType::float64, true); }
+
+  /// Enters a value that no derivative is wanted for: data, labels, masks.
+  template <class E>
+  Var constant(const xt::xexpression<E>& value) {
+    return enter_value(value, false);
+  }
+  /// Enters a scalar of a given dtype.
+  Var constant(double value, DType dtype) { return enter_scalar(value, dtype, false); }
+  /// Enters what `fill(View)` writes, straight into the tape's memory: for batches without a copy.
+  template <class Fill>
+  requires std::is_invocable_v<Fill, View> Var constant(TensorType type, Fill&& fill) {
+    View view;
+    Var v = enter(type, false, view);
+    fill(view);
+    return v;
+  }
+
+  /// Enters a parameter, by reference; the same Var for as long as the recording lasts.
+  Var leaf(const Parameter& parameter);
+
+  /// A place in the recording, for `rewind`.
+  class Mark {
+    friend class Tape;
+    std::uint32_t recording = 0, id = 0;
+  };
+  Mark mark() const;
+  /// Drops what was recorded since the mark; results recorded since become stale.
+  /// @throws StaleVar when the mark belongs to a recording that is gone.
+  void rewind(Mark mark);
+  /// Drops the whole recording. Values that a Var names stay readable.
+  void clear();
+
+  /// While it lives, nothing is recorded: results need no gradient, and their memory is freed as they go.
+  class Pause {
+   public:
+    Pause(Pause&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    Pause& operator=(Pause&&) = delete;
+    ~Pause();
+
+   private:
+    friend class Tape;
+    explicit Pause(detail::TapeState* state);
+    detail::TapeState* state_;
+  };
+  [[nodiscard]] Pause no_grad();
+
+  /// Writes the recording as text, one instruction a line.
+  void print(std::ostream& out) const;
+  /// Writes the recording as a graph for Graphviz (DOT).
+  void dot(std::ostream& out) const;
+  TapeStatistics statistics() const;
+
+ private:
+  friend struct detail::Access;
+  template <class E>
+  Var enter_value(const xt::xexpression<E>& value, bool requires_grad) {
+    View view;
+    Var v = enter({dtype_of<typename E::value_type>, shape_of(value)}, requires_grad, view);
+    store(value, view);
+    return v;
+  }
+  Var enter(TensorType type, bool requires_grad, View& view);
+  Var enter_scalar(double value, DType dtype, bool requires_grad);
+
+  detail::TapeState* state_;
+};
+
+}  // namespace xgrad

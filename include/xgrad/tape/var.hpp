@@ -1,0 +1,102 @@
+// Var: the handle of a value on a tape.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "xgrad/support/error.hpp"
+#include "xgrad/support/text.hpp"
+#include "xgrad/tensor/adapt.hpp"
+#include "xgrad/tensor/dtype.hpp"
+#include "xgrad/tensor/shape.hpp"
+#include "xgrad/tensor/view.hpp"
+
+namespace xgrad {
+
+class Tape;
+
+namespace detail {
+struct TapeState;
+struct Access;
+void retain(TapeState* state, std::uint32_t slot) noexcept;
+void release(TapeState* state, std::uint32_t slot) noexcept;
+}  // namespace detail
+
+/// Names a value of a tape: tape, slot and generation, 16 bytes. Copies name the same value and are counted,
+/// so the value stays readable for as long as one of them lives, even after backward has consumed the
+/// recording it belongs to. A Var that outlives its tape is harmless, and says so when used.
+class Var {
+ public:
+  /// Names nothing; only assignment makes use of it.
+  Var() noexcept = default;
+  Var(const Var& other) noexcept : state_(other.state_), slot_(other.slot_), generation_(other.generation_) {
+    if (state_) detail::retain(state_, slot_);
+  }
+  Var(Var&& other) noexcept
+      : state_(std::exchange(other.state_, nullptr)), slot_(other.slot_), generation_(other.generation_) {}
+  Var& operator=(Var other) noexcept {
+    std::swap(state_, other.state_);
+    std::swap(slot_, other.slot_);
+    std::swap(generation_, other.generation_);
+    return *this;
+  }
+  ~Var() {
+    if (state_) detail::release(state_, slot_);
+  }
+
+  /// Whether it names a value at all.
+  explicit operator bool() const noexcept { return state_ != nullptr; }
+  /// @throws StaleVar when the tape has ended or this names nothing; so do all functions below.
+  const Shape& shape() const;
+  DType dtype() const;
+  int rank() const { return shape().rank(); }
+  std::int64_t size() const { return shape().size(); }
+  Tape& tape() const;
+  /// Whether a derivative can flow through it: it depends on an input or a parameter.
+  bool requires_grad() const;
+
+  /// The value as a read-only xtensor adaptor that borrows it: valid while this Var or a copy lives.
+  /// @throws DTypeError when T is not the element type.
+  template <class T>
+  auto value() const& {
+    return adapt<T>(typed_view<T>());
+  }
+  template <class T>
+  auto value() const&& = delete;  // the view would dangle: keep the Var, or use array<T>()
+
+  /// The value copied into a container of its own.
+  template <class T>
+  xt::xarray<T> array() const {
+    return adapt<T>(typed_view<T>());
+  }
+  /// The one element of a tensor of size 1. @throws ShapeError otherwise, DTypeError for another T.
+  template <class T>
+  T item() const {
+    const ConstView v = typed_view<T>();
+    if (v.size() != 1)
+      throw ShapeError(detail::text("item: shape ", v.shape(), " does not have one element"));
+    return *v.as<T>();
+  }
+  /// The value as kernels see it, valid while this Var or a copy lives.
+  ConstView view() const;
+
+ private:
+  friend struct detail::Access;
+  template <class T>
+  ConstView typed_view() const {
+    const ConstView v = view();
+    if (v.dtype != dtype_of<T>) {
+      throw DTypeError(detail::text("value: a ", v.dtype, " tensor read as ", dtype_of<T>));
+    }
+    return v;
+  }
+
+  detail::TapeState* state_ = nullptr;
+  std::uint32_t slot_ = 0;
+  std::uint32_t generation_ = 0;
+};
+
+static_assert(sizeof(Var) == 16);
+
+}  // namespace xgrad

@@ -1,0 +1,125 @@
+// What the ops share: dtype dispatch, operand checks, and reductions as [outer, n, inner].
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "lib/tensor/kernels.hpp"
+#include "xgrad/ops/axes.hpp"
+#include "xgrad/support/error.hpp"
+#include "xgrad/support/text.hpp"
+#include "xgrad/tape/op.hpp"
+#include "xgrad/tape/tape.hpp"
+
+namespace xgrad::detail {
+
+/// Calls f.operator()<float>() or <double>(). The dtype has been checked at record time.
+template <class F>
+void dispatch(DType dtype, F&& f) {
+  if (dtype == DType::float32) {
+    f.template operator()<float>();
+  } else {
+    f.template operator()<double>();
+  }
+}
+
+/// Calls f.operator()<T>() for whichever element type.
+template <class F>
+void dispatch_any(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::float32:
+      return f.template operator()<float>();
+    case DType::float64:
+      return f.template operator()<double>();
+    case DType::int32:
+      return f.template operator()<std::int32_t>();
+    case DType::int64:
+      return f.template operator()<std::int64_t>();
+    case DType::uint8:
+      return f.template operator()<std::uint8_t>();
+    case DType::boolean:
+      return f.template operator()<bool>();
+  }
+}
+
+/// @throws DTypeError unless all operands have one floating dtype, which is returned.
+inline DType floating_dtype(const char* op, Operands x) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (!is_floating(x[i].dtype))
+      throw DTypeError(text(op, ": operand ", i, " is ", x[i].dtype, ", not floating"));
+    if (x[i].dtype != x[0].dtype) {
+      throw DTypeError(text(op, ": dtypes differ, ", x[0].dtype, " and ", x[i].dtype));
+    }
+  }
+  return x[0].dtype;
+}
+
+/// The shape that two operands broadcast to. @throws ShapeError
+inline Shape broadcast_shape(const char* op, const Shape& x, const Shape& y) {
+  if (x == y) return x;
+  const Broadcast b = broadcast(x, y);
+  if (!b.ok) throw ShapeError(text(op, ": shapes ", x, " and ", y, " do not broadcast"));
+  return b.shape;
+}
+
+/// A set of axes of one tensor, as attributes hold it.
+struct AxisMask {
+  std::uint8_t bits = 0;
+  bool has(int axis) const { return (bits >> axis & 1) != 0; }
+};
+
+/// What is left of a shape after reducing some axes.
+inline Shape reduced_shape(const Shape& x, AxisMask axes, bool keepdims) {
+  Shape result;
+  for (int i = 0; i < x.rank(); ++i) {
+    if (!axes.has(i)) result.push_back(x[i]);
+    if (axes.has(i) && keepdims) result.push_back(1);
+  }
+  return result;
+}
+
+/// x as [outer, n, inner] about one axis.
+inline kernels::Extents extents_about(const Shape& x, int axis) {
+  kernels::Extents e{1, x[axis], 1};
+  for (int i = 0; i < axis; ++i) e.outer *= x[i];
+  for (int i = axis + 1; i < x.rank(); ++i) e.inner *= x[i];
+  return e;
+}
+
+/// Reduces x over a set of axes by kernel(from, extents, to, write): groups of neighbouring axes one after
+/// the other, innermost first.
+template <class T, class Kernel>
+void reduce(const ConstView& x, AxisMask axes, const View& y, Write write, Kernel&& kernel) {
+  Shape shape = x.shape();
+  const T* from = x.as<T>();
+  std::vector<T> held, next;
+  for (int last = shape.rank() - 1;; --last) {
+    while (last >= 0 && !axes.has(last)) --last;
+    kernels::Extents e{1, 1, 1};
+    int first = last;
+    while (first > 0 && axes.has(first - 1)) --first;
+    bool more = false;
+    for (int i = 0; i < shape.rank(); ++i) {
+      if (i < first) e.outer *= shape[i], more = more || axes.has(i);
+      if (i >= first && i <= last) e.n *= shape[i];
+      if (i > last) e.inner *= shape[i];
+    }
+    if (!more) {
+      kernel(from, e, y.as<T>(), write);
+      return;
+    }
+    next.resize(static_cast<std::size_t>(e.outer * e.inner));
+    kernel(from, e, next.data(), Write::assign);
+    for (int i = first; i <= last; ++i) shape.set(i, 1);
+    held.swap(next);
+    from = held.data();
+    last = first;
+  }
+}
+
+/// A scalar constant on x's tape, of x's dtype.
+inline Var scalar_like(const Var& x, double value) { return x.tape().constant(value, x.dtype()); }
+
+}  // namespace xgrad::detail

@@ -1,0 +1,114 @@
+// Comparisons and where.
+#include <functional>
+
+#include "lib/ops/common.hpp"
+#include "lib/ops/registry.hpp"
+#include "lib/tensor/strided.hpp"
+#include "xgrad/ops/elementwise.hpp"
+#include "xgrad/ops/reduce.hpp"
+
+namespace xgrad {
+namespace {
+
+using detail::broadcast_shape;
+
+struct Equal : std::equal_to<> {
+  static constexpr const char* name = "equal";
+};
+struct NotEqual : std::not_equal_to<> {
+  static constexpr const char* name = "not_equal";
+};
+struct Less : std::less<> {
+  static constexpr const char* name = "less";
+};
+struct LessEqual : std::less_equal<> {
+  static constexpr const char* name = "less_equal";
+};
+struct Greater : std::greater<> {
+  static constexpr const char* name = "greater";
+};
+struct GreaterEqual : std::greater_equal<> {
+  static constexpr const char* name = "greater_equal";
+};
+
+template <class F>
+struct Compare {
+  static constexpr const char* name = F::name;
+  static constexpr bool constant = true;
+  TensorType infer(Operands x) const {
+    if (x[0].dtype != x[1].dtype) {
+      throw DTypeError(detail::text(name, ": dtypes differ, ", x[0].dtype, " and ", x[1].dtype));
+    }
+    return {DType::boolean, broadcast_shape(name, x[0].shape(), x[1].shape())};
+  }
+  void eval(Operands x, View z, Write) const {
+    detail::dispatch_any(x[0].dtype, [&]<class T>() {
+      const T* a = x[0].as<T>();
+      const T* b = x[1].as<T>();
+      bool* out = z.as<bool>();
+      const LoopNest<2> nest(z.shape(), {broadcast_strides(x[0].shape(), z.shape()),
+                                         broadcast_strides(x[1].shape(), z.shape())});
+      nest.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
+        for (std::int64_t i = 0; i < n; ++i) out[i] = F{}(a[at[0] + i * step[0]], b[at[1] + i * step[1]]);
+        out += n;
+      });
+    });
+  }
+};
+
+struct Where {
+  static constexpr const char* name = "where";
+  static constexpr Reads reads[] = {kReadsNothing, reads_x(0)};
+  TensorType infer(Operands x) const {
+    if (x[0].dtype != DType::boolean)
+      throw DTypeError(detail::text("where: the condition is ", x[0].dtype, ", not bool"));
+    const DType dtype = detail::floating_dtype(name, x.subspan(1));
+    return {dtype, broadcast_shape(name, broadcast_shape(name, x[1].shape(), x[2].shape()), x[0].shape())};
+  }
+  void eval(Operands x, View z, Write write) const {
+    detail::dispatch(z.dtype, [&]<class T>() {
+      const bool* c = x[0].as<bool>();
+      const T* a = x[1].as<T>();
+      const T* b = x[2].as<T>();
+      T* out = z.as<T>();
+      const LoopNest<3> nest(
+          z.shape(), {broadcast_strides(x[0].shape(), z.shape()), broadcast_strides(x[1].shape(), z.shape()),
+                      broadcast_strides(x[2].shape(), z.shape())});
+      nest.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
+        for (std::int64_t i = 0; i < n; ++i) {
+          const T value = c[at[0] + i * step[0]] ? a[at[1] + i * step[1]] : b[at[2] + i * step[2]];
+          out[i] = write == Write::assign ? value : out[i] + value;
+        }
+        out += n;
+      });
+    });
+  }
+  void vjp(Backward& b) const {
+    const Var zero = detail::scalar_like(b.dy(), 0);
+    b.dx(1) += sum_to(where(b.x(0), b.dy(), zero), b.x_shape(1));
+    b.dx(2) += sum_to(where(b.x(0), zero, b.dy()), b.x_shape(2));
+  }
+};
+
+}  // namespace
+
+Var equal(const Var& x, const Var& y) { return apply(Compare<Equal>{}, x, y); }
+Var not_equal(const Var& x, const Var& y) { return apply(Compare<NotEqual>{}, x, y); }
+Var less(const Var& x, const Var& y) { return apply(Compare<Less>{}, x, y); }
+Var less_equal(const Var& x, const Var& y) { return apply(Compare<LessEqual>{}, x, y); }
+Var greater(const Var& x, const Var& y) { return apply(Compare<Greater>{}, x, y); }
+Var greater_equal(const Var& x, const Var& y) { return apply(Compare<GreaterEqual>{}, x, y); }
+Var where(const Var& condition, const Var& x, const Var& y) { return apply(Where{}, condition, x, y); }
+
+detail::OpTable detail::compare_ops() {
+  static constexpr const OpInfo* table[] = {&op_info<Compare<Equal>>,
+                                            &op_info<Compare<NotEqual>>,
+                                            &op_info<Compare<Less>>,
+                                            &op_info<Compare<LessEqual>>,
+                                            &op_info<Compare<Greater>>,
+                                            &op_info<Compare<GreaterEqual>>,
+                                            &op_info<Where>};
+  return table;
+}
+
+}  // namespace xgrad

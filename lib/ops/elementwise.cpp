@@ -1,0 +1,211 @@
+// The ops made of scalar functions (lib/tensor/functions.hpp): one struct for all of one operand, one for all
+// of two.
+#include "xgrad/ops/elementwise.hpp"
+
+#include <ostream>
+
+#include "lib/ops/common.hpp"
+#include "lib/ops/registry.hpp"
+#include "lib/tensor/strided.hpp"
+#include "xgrad/ops/reduce.hpp"
+
+namespace xgrad {
+namespace {
+
+using detail::dispatch;
+using detail::floating_dtype;
+using detail::scalar_like;
+
+constexpr Reads reads_of_unary(int reads) {
+  return (reads & functions::kX ? reads_x(0) : 0) | (reads & functions::kY ? kReadsOutput : 0);
+}
+
+/// dx = u * df(x, y) in one pass. Only used where the gradient is not itself recorded.
+template <class F>
+struct UnaryGrad {
+  static constexpr const char* name = "unary_grad";
+  F f;
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  void eval(Operands x, View dx, Write write) const {
+    dispatch(dx.dtype, [&]<class T>() {
+      const T* u = x[0].as<T>();
+      const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
+      const T* result = F::reads & functions::kY ? x[x.size() - 1].as<T>() : nullptr;
+      kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()](&f, u, value, result, dx.as<T>(),
+                                                                          dx.size(), write);
+    });
+  }
+};
+
+template <class F>
+struct Unary {
+  static constexpr const char* name = F::name;
+  static constexpr bool constant = F::reads == functions::kZero;
+  static constexpr Reads reads[] = {reads_of_unary(F::reads)};
+  F f;
+
+  TensorType infer(Operands x) const { return {floating_dtype(name, x), x[0].shape()}; }
+  void eval(Operands x, View y, Write write) const {
+    dispatch(y.dtype, [&]<class T>() {
+      kernels::table<T>().unary[functions::UnaryList::index_of<F>()](&f, x[0].as<T>(), y.as<T>(), y.size(),
+                                                                     write);
+    });
+  }
+  void vjp(Backward& b) const requires(!constant) {
+    const Var x = F::reads & functions::kX ? b.x(0) : Var();
+    const Var y = F::reads & functions::kY ? b.y() : Var();
+    if (b.create_graph() || F::reads == functions::kNone) {
+      b.dx(0) += f.df_times(b.dy(), x, y);
+    } else if (F::reads == functions::kXY) {
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.dy(), x, y);
+    } else {
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.dy(), F::reads & functions::kX ? x : y);
+    }
+  }
+  void describe(std::ostream& out) const requires requires { f.low; }
+  { out << f.low << ", " << f.high; }
+};
+
+template <class F>
+void eval_binary(const ConstView& x, const ConstView& y, const View& z, Write write) {
+  dispatch(z.dtype, [&]<class T>() {
+    const auto& kernel = kernels::table<T>().binary[functions::BinaryList::index_of<F>()];
+    const T* px = x.as<T>();
+    const T* py = y.as<T>();
+    T* pz = z.as<T>();
+    if (x.shape() == y.shape()) return kernel[kernels::kVectorVector](px, py, pz, z.size(), write);
+    if (y.size() == 1) return kernel[kernels::kVectorScalar](px, py, pz, z.size(), write);
+    if (x.size() == 1) return kernel[kernels::kScalarVector](px, py, pz, z.size(), write);
+    const LoopNest<2> nest(
+        z.shape(), {broadcast_strides(x.shape(), z.shape()), broadcast_strides(y.shape(), z.shape())});
+    nest.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
+      const auto pairing = step[1] == 0   ? kernels::kVectorScalar
+                           : step[0] == 0 ? kernels::kScalarVector
+                                          : kernels::kVectorVector;
+      kernel[pairing](px + at[0], py + at[1], pz, n, write);
+      pz += n;
+    });
+  });
+}
+
+/// The derivative of a function of two operands, as formulas over Vars.
+template <class F>
+struct Derivative;
+
+template <>
+struct Derivative<functions::Add> {
+  static constexpr Reads reads[] = {kReadsNothing};
+  static void vjp(Backward& b) {
+    b.dx(0) += sum_to(b.dy(), b.x_shape(0));
+    b.dx(1) += sum_to(b.dy(), b.x_shape(1));
+  }
+};
+
+template <>
+struct Derivative<functions::Sub> {
+  static constexpr Reads reads[] = {kReadsNothing};
+  static void vjp(Backward& b) {
+    b.dx(0) += sum_to(b.dy(), b.x_shape(0));
+    b.dx(1) += sum_to(-b.dy(), b.x_shape(1));
+  }
+};
+
+template <>
+struct Derivative<functions::Mul> {
+  static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
+  static void vjp(Backward& b) {
+    b.dx(0) += sum_to(b.dy() * b.x(1), b.x_shape(0));
+    b.dx(1) += sum_to(b.dy() * b.x(0), b.x_shape(1));
+  }
+};
+
+template <>
+struct Derivative<functions::Div> {
+  static constexpr Reads reads[] = {reads_x(1), reads_x(1) | kReadsOutput};
+  static void vjp(Backward& b) {
+    b.dx(0) += sum_to(b.dy() / b.x(1), b.x_shape(0));
+    b.dx(1) += sum_to(-(b.dy() * b.y() / b.x(1)), b.x_shape(1));
+  }
+};
+
+/// 1 where x is the one that was chosen, 1/2 where both were.
+Var share(const Var& x, const Var& y, const Var& chosen) {
+  const Var one = scalar_like(x, 1), half = scalar_like(x, 0.5), none = scalar_like(x, 0);
+  return where(equal(x, chosen), where(equal(x, y), half, one), none);
+}
+
+struct ExtremumDerivative {
+  static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | kReadsOutput};
+  static void vjp(Backward& b) {
+    b.dx(0) += sum_to(b.dy() * share(b.x(0), b.x(1), b.y()), b.x_shape(0));
+    b.dx(1) += sum_to(b.dy() * share(b.x(1), b.x(0), b.y()), b.x_shape(1));
+  }
+};
+template <>
+struct Derivative<functions::Maximum> : ExtremumDerivative {};
+template <>
+struct Derivative<functions::Minimum> : ExtremumDerivative {};
+
+template <>
+struct Derivative<functions::Pow> {
+  static constexpr Reads reads[] = {reads_x(0) | reads_x(1), reads_x(0) | kReadsOutput};
+  static void vjp(Backward& b) {
+    // y x^(y-1): where y = 0 the value is constant in x, also at x = 0 where the power is infinite.
+    const Var x = b.x(0), y = b.x(1), zero = scalar_like(b.dy(), 0), one = scalar_like(b.dy(), 1);
+    const Var constant = equal(y, zero);
+    b.dx(0) +=
+        sum_to(where(constant, zero, b.dy() * (y * pow(x, where(constant, one, y - one)))), b.x_shape(0));
+    const Var base_zero = equal(x, zero);
+    b.dx(1) += sum_to(where(base_zero, zero, b.dy() * (b.y() * log(where(base_zero, one, x)))), b.x_shape(1));
+  }
+};
+
+template <class F>
+struct Binary {
+  static constexpr const char* name = F::name;
+  static constexpr const auto& reads = Derivative<F>::reads;
+  TensorType infer(Operands x) const {
+    return {floating_dtype(name, x), detail::broadcast_shape(name, x[0].shape(), x[1].shape())};
+  }
+  void eval(Operands x, View y, Write write) const { eval_binary<F>(x[0], x[1], y, write); }
+  void vjp(Backward& b) const { Derivative<F>::vjp(b); }
+};
+
+}  // namespace
+
+#define XGRAD_DEFINE(fn, F) \
+  Var fn(const Var& x) { return apply(Unary<functions::F>{}, x); }
+XGRAD_UNARY_FUNCTIONS(XGRAD_DEFINE)
+#undef XGRAD_DEFINE
+#define XGRAD_DEFINE(fn, F) \
+  Var fn(const Var& x, const Var& y) { return apply(Binary<functions::F>{}, x, y); }
+XGRAD_BINARY_FUNCTIONS(XGRAD_DEFINE)
+#undef XGRAD_DEFINE
+
+Var clamp(const Var& x, double low, double high) {
+  if (!(low <= high)) throw Error(detail::text("clamp: low ", low, " must be at most high ", high));
+  return apply(Unary<functions::Clamp>{{low, high}}, x);
+}
+Var in_range(const Var& x, double low, double high) {
+  return apply(Unary<functions::InRange>{{low, high}}, x);
+}
+
+Var pow(const Var& x, double y) { return pow(x, scalar_like(x, y)); }
+Var operator+(const Var& x, double y) { return add(x, scalar_like(x, y)); }
+Var operator-(const Var& x, double y) { return sub(x, scalar_like(x, y)); }
+Var operator*(const Var& x, double y) { return mul(x, scalar_like(x, y)); }
+Var operator/(const Var& x, double y) { return div(x, scalar_like(x, y)); }
+Var operator+(double x, const Var& y) { return add(scalar_like(y, x), y); }
+Var operator-(double x, const Var& y) { return sub(scalar_like(y, x), y); }
+Var operator*(double x, const Var& y) { return mul(scalar_like(y, x), y); }
+Var operator/(double x, const Var& y) { return div(scalar_like(y, x), y); }
+
+#define XGRAD_ENTRY(fn, F) &op_info<Unary<functions::F>>,
+#define XGRAD_ENTRY2(fn, F) &op_info<Binary<functions::F>>,
+detail::OpTable detail::elementwise_ops() {
+  static constexpr const OpInfo* table[] = {XGRAD_UNARY_FUNCTIONS(
+      XGRAD_ENTRY) XGRAD_UNARY_FUNCTIONS_WITH_ATTRIBUTES(XGRAD_ENTRY) XGRAD_BINARY_FUNCTIONS(XGRAD_ENTRY2)};
+  return table;
+}
+
+}  // namespace xgrad

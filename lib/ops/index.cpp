@@ -1,0 +1,151 @@
+#include "xgrad/ops/index.hpp"
+
+#include <algorithm>
+#include <ostream>
+
+#include "lib/ops/common.hpp"
+#include "lib/ops/index.hpp"
+#include "lib/ops/registry.hpp"
+
+namespace xgrad {
+
+void detail::require_index_dtype(const char* op, DType dtype) {
+  if (dtype != DType::int64 && dtype != DType::int32) {
+    throw DTypeError(text(op, ": indices are ", dtype, ", not int64 or int32"));
+  }
+}
+
+void detail::require_in_range(const char* op, const Var& index, std::int64_t extent) {
+  const ConstView view = index.view();
+  require_index_dtype(op, view.dtype);
+  const Indices indices(view);
+  for (std::int64_t i = 0, n = view.size(); i < n; ++i) {
+    if (indices[i] < 0 || indices[i] >= extent) {
+      throw ShapeError(text(op, ": index ", indices[i], " at position ", i, " is outside 0 to ", extent - 1));
+    }
+  }
+}
+
+namespace {
+
+using detail::Indices;
+
+/// Calls body(position in the tensor indexed along the axis, position in the index) for every index.
+template <class Body>
+void for_each_index(const ConstView& index, int axis, std::int64_t extent, Body&& body) {
+  const Indices indices(index);
+  const auto e = detail::extents_about(index.shape(), axis);
+  std::int64_t at = 0;
+  for (std::int64_t o = 0; o < e.outer; ++o) {
+    for (std::int64_t k = 0; k < e.n; ++k) {
+      for (std::int64_t i = 0; i < e.inner; ++i, ++at) body((o * extent + indices[at]) * e.inner + i, at);
+    }
+  }
+}
+
+/// @throws ShapeError unless x and index agree but along the axis.
+void require_fit(const char* op, const Shape& x, const Shape& index, int axis) {
+  bool fits = x.rank() == index.rank();
+  for (int i = 0; fits && i < x.rank(); ++i) fits = i == axis || x[i] == index[i];
+  if (!fits) throw ShapeError(detail::text(op, ": index ", index, " does not fit ", x, " along axis ", axis));
+}
+
+struct ScatterAdd {
+  static constexpr const char* name = "scatter_add";
+  static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
+  int axis;
+  std::int64_t extent;
+  TensorType infer(Operands x) const {
+    detail::require_index_dtype(name, x[1].dtype);
+    if (x[0].shape() != x[1].shape()) {
+      throw ShapeError(detail::text("scatter_add: index ", x[1].shape(), " and x ", x[0].shape(), " differ"));
+    }
+    Shape shape = x[0].shape();
+    shape.set(axis, extent);
+    return {detail::floating_dtype(name, x.first(1)), shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(y.dtype, [&]<class T>() {
+      const T* in = x[0].as<T>();
+      T* out = y.as<T>();
+      if (write == Write::assign) std::fill_n(out, y.size(), T(0));
+      for_each_index(x[1], axis, extent, [&](std::int64_t to, std::int64_t from) { out[to] += in[from]; });
+    });
+  }
+  void vjp(Backward& b) const;
+  void describe(std::ostream& out) const { out << "axis=" << axis << ", extent=" << extent; }
+};
+
+struct Gather {
+  static constexpr const char* name = "gather";
+  static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
+  int axis;
+  TensorType infer(Operands x) const {
+    detail::require_index_dtype(name, x[1].dtype);
+    require_fit(name, x[0].shape(), x[1].shape(), axis);
+    return {detail::floating_dtype(name, x.first(1)), x[1].shape()};
+  }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(y.dtype, [&]<class T>() {
+      const T* in = x[0].as<T>();
+      T* out = y.as<T>();
+      for_each_index(x[1], axis, x[0].shape()[axis], [&](std::int64_t from, std::int64_t to) {
+        out[to] = write == Write::assign ? in[from] : out[to] + in[from];
+      });
+    });
+  }
+  void vjp(Backward& b) const { b.dx(0) += apply(ScatterAdd{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1)); }
+  void describe(std::ostream& out) const { out << "axis=" << axis; }
+};
+
+void ScatterAdd::vjp(Backward& b) const { b.dx(0) += apply(Gather{axis}, b.dy(), b.x(1)); }
+
+struct OneHot {
+  static constexpr const char* name = "one_hot";
+  static constexpr bool constant = true;
+  std::int64_t classes;
+  DType dtype;
+  TensorType infer(Operands x) const {
+    detail::require_index_dtype(name, x[0].dtype);
+    Shape shape = x[0].shape();
+    shape.push_back(classes);
+    return {dtype, shape};
+  }
+  void eval(Operands x, View y, Write) const {
+    detail::dispatch(dtype, [&]<class T>() {
+      const Indices labels(x[0]);
+      std::fill_n(y.as<T>(), y.size(), T(0));
+      for (std::int64_t i = 0; i < x[0].size(); ++i) y.as<T>()[i * classes + labels[i]] = T(1);
+    });
+  }
+  void describe(std::ostream& out) const { out << "classes=" << classes; }
+};
+
+}  // namespace
+
+Var gather(const Var& x, int axis, const Var& index) {
+  const int a = normalize_axis("gather", axis, x.rank());
+  require_fit("gather", x.shape(), index.shape(), a);
+  detail::require_in_range("gather", index, x.shape()[a]);
+  return apply(Gather{a}, x, index);
+}
+
+Var scatter_add(const Var& x, int axis, const Var& index, std::int64_t extent) {
+  const int a = normalize_axis("scatter_add", axis, x.rank());
+  if (extent < 0) throw ShapeError(detail::text("scatter_add: extent ", extent, " is negative"));
+  detail::require_in_range("scatter_add", index, extent);
+  return apply(ScatterAdd{a, extent}, x, index);
+}
+
+Var one_hot(const Var& labels, std::int64_t classes, DType dtype) {
+  if (!is_floating(dtype)) throw DTypeError(detail::text("one_hot: dtype must be floating, not ", dtype));
+  detail::require_in_range("one_hot", labels, classes);
+  return apply(OneHot{classes, dtype}, labels);
+}
+
+detail::OpTable detail::index_ops() {
+  static constexpr const OpInfo* table[] = {&op_info<Gather>, &op_info<ScatterAdd>, &op_info<OneHot>};
+  return table;
+}
+
+}  // namespace xgrad

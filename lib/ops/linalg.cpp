@@ -1,0 +1,161 @@
+#include "xgrad/ops/linalg.hpp"
+
+#include <algorithm>
+#include <ostream>
+
+#include "lib/ops/common.hpp"
+#include "lib/ops/registry.hpp"
+#include "lib/tensor/gemm.hpp"
+#include "lib/tensor/strided.hpp"
+#include "xgrad/ops/elementwise.hpp"
+#include "xgrad/ops/reduce.hpp"
+#include "xgrad/ops/shape.hpp"
+
+namespace xgrad {
+namespace {
+
+Shape batch_of(const Shape& x) { return Shape(std::span(x.begin(), static_cast<std::size_t>(x.rank() - 2))); }
+
+struct MatMul {
+  static constexpr const char* name = "matmul";
+  static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
+  bool transpose_x, transpose_y;
+
+  GemmShape sizes(const Shape& x, const Shape& y) const {
+    const int i = x.rank() - 2, j = y.rank() - 2;
+    return {x[transpose_x ? i + 1 : i], y[transpose_y ? j : j + 1], x[transpose_x ? i : i + 1], transpose_x,
+            transpose_y};
+  }
+  std::int64_t inner_of_y(const Shape& y) const { return y[transpose_y ? y.rank() - 1 : y.rank() - 2]; }
+
+  TensorType infer(Operands x) const {
+    const DType dtype = detail::floating_dtype(name, x);
+    const Shape &a = x[0].shape(), &b = x[1].shape();
+    const GemmShape s = sizes(a, b);
+    if (s.k != inner_of_y(b)) {
+      throw ShapeError(detail::text("matmul: inner extents differ, ", s.k, " and ", inner_of_y(b), ", for x ",
+                                    a, transpose_x ? " transposed" : "", " and y ", b,
+                                    transpose_y ? " transposed" : ""));
+    }
+    Shape shape = detail::broadcast_shape(name, batch_of(a), batch_of(b));
+    shape.push_back(s.m);
+    shape.push_back(s.n);
+    return {dtype, shape};
+  }
+  void eval(Operands x, View z, Write write) const {
+    detail::dispatch(z.dtype, [&]<class T>() {
+      const GemmShape s = sizes(x[0].shape(), x[1].shape());
+      const Shape batch = batch_of(z.shape());
+      const LoopNest<2> nest(batch, {broadcast_strides(batch_of(x[0].shape()), batch),
+                                     broadcast_strides(batch_of(x[1].shape()), batch)});
+      const T beta = write == Write::assign ? T(0) : T(1);
+      T* out = z.as<T>();
+      nest.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
+        for (std::int64_t i = 0; i < n; ++i, out += s.m * s.n) {
+          gemm(s, T(1), x[0].as<T>() + (at[0] + i * step[0]) * s.m * s.k,
+               x[1].as<T>() + (at[1] + i * step[1]) * s.k * s.n, beta, out);
+        }
+      });
+    });
+  }
+  void vjp(Backward& b) const {
+    const Var u = b.dy();
+    b.dx(0) += sum_to(transpose_x ? apply(MatMul{transpose_y, true}, b.x(1), u)
+                                  : apply(MatMul{false, !transpose_y}, u, b.x(1)),
+                      b.x_shape(0));
+    b.dx(1) += sum_to(transpose_y ? apply(MatMul{true, transpose_x}, u, b.x(0))
+                                  : apply(MatMul{!transpose_x, false}, b.x(0), u),
+                      b.x_shape(1));
+  }
+  void describe(std::ostream& out) const {
+    if (transpose_x) out << "transpose_x";
+    if (transpose_x && transpose_y) out << ", ";
+    if (transpose_y) out << "transpose_y";
+  }
+};
+
+struct Linear {
+  static constexpr const char* name = "linear";
+  static constexpr Reads reads[] = {reads_x(1), reads_x(0), kReadsNothing};
+
+  TensorType infer(Operands x) const {
+    const DType dtype = detail::floating_dtype(name, x);
+    const Shape &v = x[0].shape(), &w = x[1].shape(), &b = x[2].shape();
+    if (w.rank() != 2 || b.rank() != 1 || b[0] != w[1] || v[1] != w[0]) {
+      throw ShapeError(detail::text("linear: x ", v, ", w ", w, " and b ", b,
+                                    " do not fit; x is [..., in], w [in, out], b [out]"));
+    }
+    return {dtype, Shape{v[0], w[1]}};
+  }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(y.dtype, [&]<class T>() {
+      const std::int64_t rows = y.shape()[0], columns = y.shape()[1];
+      const T* bias = x[2].as<T>();
+      T* out = y.as<T>();
+      for (std::int64_t r = 0; r < rows; ++r, out += columns) {
+        if (write == Write::assign) {
+          std::copy_n(bias, columns, out);
+        } else {
+          for (std::int64_t c = 0; c < columns; ++c) out[c] += bias[c];
+        }
+      }
+      gemm({rows, columns, x[0].shape()[1]}, T(1), x[0].as<T>(), x[1].as<T>(), T(1), y.as<T>());
+    });
+  }
+  void vjp(Backward& b) const {
+    b.dx(0) += apply(MatMul{false, true}, b.dy(), b.x(1));
+    b.dx(1) += apply(MatMul{true, false}, b.x(0), b.dy());
+    b.dx(2) += sum(b.dy(), 0);
+  }
+};
+
+}  // namespace
+
+Var matmul(const Var& x, const Var& y, bool transpose_x, bool transpose_y) {
+  const int i = x.rank(), j = y.rank();
+  if (i == 0 || j == 0) {
+    throw ShapeError(detail::text("matmul: x ", x.shape(), " and y ", y.shape(), " must not be scalars"));
+  }
+  if (i == 1 || j == 1) {
+    const Var row = i == 1 ? reshape(x, Shape{1, x.shape()[0]}) : x;
+    const Var column = j == 1 ? reshape(y, Shape{y.shape()[0], 1}) : y;
+    // A flag means nothing for a vector.
+    const Var product = matmul(row, column, i > 1 && transpose_x, j > 1 && transpose_y);
+    Shape shape;
+    for (int axis = 0; axis < product.rank(); ++axis) {
+      const bool dropped = (i == 1 && axis == product.rank() - 2) || (j == 1 && axis == product.rank() - 1);
+      if (!dropped) shape.push_back(product.shape()[axis]);
+    }
+    return reshape(product, shape);
+  }
+  if (i > 2 && j == 2 && !transpose_x) {
+    // A batch of rows against one matrix is one product.
+    const Shape& s = x.shape();
+    const std::int64_t inner = s[i - 1];
+    Shape shape = batch_of(s);
+    const std::int64_t rows = shape.size() * s[i - 2];
+    shape.push_back(s[i - 2]);
+    shape.push_back(y.shape()[transpose_y ? 0 : 1]);
+    return reshape(matmul(reshape(x, Shape{rows, inner}), y, false, transpose_y), shape);
+  }
+  return apply(MatMul{transpose_x, transpose_y}, x, y);
+}
+
+Var linear(const Var& x, const Var& w, const Var& b) {
+  if (x.rank() == 2) return apply(Linear{}, x, w, b);
+  if (x.rank() == 0) throw ShapeError("linear: x must not be a scalar");
+  Shape shape = x.shape();
+  const std::int64_t inner = shape[x.rank() - 1];
+  std::int64_t rows = 1;
+  for (int i = 0; i + 1 < x.rank(); ++i) rows *= shape[i];
+  const Var y = apply(Linear{}, reshape(x, Shape{rows, inner}), w, b);
+  shape.set(x.rank() - 1, y.shape()[1]);
+  return reshape(y, shape);
+}
+
+detail::OpTable detail::linalg_ops() {
+  static constexpr const OpInfo* table[] = {&op_info<MatMul>, &op_info<Linear>};
+  return table;
+}
+
+}  // namespace xgrad

@@ -1,0 +1,42 @@
+#include "xgrad/ops/random.hpp"
+
+#include <cmath>
+#include <ostream>
+
+#include "lib/ops/common.hpp"
+#include "lib/ops/registry.hpp"
+
+namespace xgrad {
+namespace {
+
+/// Linear in x, with a mask that is made from the key: its own transpose.
+struct Dropout {
+  static constexpr const char* name = "dropout";
+  static constexpr Reads reads[] = {kReadsNothing};
+  double p;
+  Key key;
+  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  void eval(Operands x, View y, Write write) const {
+    const auto threshold = static_cast<std::uint64_t>(std::llround((1 - p) * 0x1p32));
+    detail::dispatch(y.dtype, [&]<class T>() {
+      const T scale = p < 1 ? static_cast<T>(1 / (1 - p)) : T(0);
+      kernels::table<T>().dropout(x[0].as<T>(), y.as<T>(), y.size(), key, threshold, scale, write);
+    });
+  }
+  void vjp(Backward& b) const { b.dx(0) += apply(*this, b.dy()); }
+  void describe(std::ostream& out) const { out << "p=" << p << ", key=" << key.seed << ':' << key.stream; }
+};
+
+}  // namespace
+
+Var dropout(const Var& x, double p, Key key) {
+  if (!(p >= 0 && p <= 1)) throw Error(detail::text("dropout: p = ", p, " is not in [0, 1]"));
+  return apply(Dropout{p, key}, x);
+}
+
+detail::OpTable detail::random_ops() {
+  static constexpr const OpInfo* table[] = {&op_info<Dropout>};
+  return table;
+}
+
+}  // namespace xgrad

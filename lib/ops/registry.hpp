@@ -1,0 +1,21 @@
+// The ops of each source of this folder: the place where an op is registered is the table at the end of it.
+#pragma once
+
+#include <span>
+
+#include "xgrad/tape/op.hpp"
+
+namespace xgrad::detail {
+
+using OpTable = std::span<const OpInfo* const>;
+OpTable elementwise_ops();
+OpTable compare_ops();
+OpTable reduce_ops();
+OpTable shape_ops();
+OpTable index_ops();
+OpTable linalg_ops();
+OpTable softmax_ops();
+OpTable loss_ops();
+OpTable random_ops();
+
+}  // namespace xgrad::detail

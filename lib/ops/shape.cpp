@@ -1,0 +1,298 @@
+#include "xgrad/ops/shape.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <ostream>
+
+#include "lib/ops/common.hpp"
+#include "lib/ops/registry.hpp"
+#include "lib/tensor/strided.hpp"
+#include "xgrad/ops/reduce.hpp"
+
+namespace xgrad {
+namespace {
+
+using detail::dispatch_any;
+
+/// out[i] (= or +=) in[i * step] for i below n.
+template <class T>
+void put_run(const T* in, std::int64_t step, T* out, std::int64_t n, Write write) {
+  if (write == Write::accumulate) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(out[i] + in[i * step]);
+  } else if (step == 0) {
+    std::fill_n(out, n, *in);
+  } else if (step == 1) {
+    std::copy_n(in, n, out);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = in[i * step];
+  }
+}
+
+/// y (contiguous) from x read with given strides from an offset on.
+void copy_strided(const ConstView& x, std::int64_t offset, const std::array<std::int64_t, kMaxRank>& strides,
+                  const View& y, Write write) {
+  dispatch_any(x.dtype, [&]<class T>() {
+    const T* in = x.as<T>() + offset;
+    T* out = y.as<T>();
+    LoopNest<1>(y.shape(), {strides}).for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
+      put_run(in + at[0], step[0], out, n, write);
+      out += n;
+    });
+  });
+}
+
+std::array<std::int64_t, kMaxRank> contiguous_strides(const Shape& shape) {
+  std::array<std::int64_t, kMaxRank> strides{};
+  std::int64_t stride = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides[static_cast<std::size_t>(i)] = stride;
+    stride *= shape[i];
+  }
+  return strides;
+}
+
+struct Reshape {
+  static constexpr const char* name = "reshape";
+  static constexpr bool aliases = true;
+  static constexpr Reads reads[] = {kReadsNothing};
+  Shape shape;
+  TensorType infer(Operands x) const {
+    if (shape.size() != x[0].size()) throw ShapeError(detail::text("reshape: ", x[0].shape(), " to ", shape));
+    return {x[0].dtype, shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    dispatch_any(y.dtype, [&]<class T>() { put_run(x[0].as<T>(), 1, y.as<T>(), y.size(), write); });
+  }
+  void vjp(Backward& b) const { b.dx(0) += reshape(b.dy(), b.x_shape(0)); }
+};
+
+struct Transpose {
+  static constexpr const char* name = "transpose";
+  static constexpr Reads reads[] = {kReadsNothing};
+  std::array<std::int8_t, kMaxRank> axes;
+  TensorType infer(Operands x) const {
+    Shape shape;
+    for (int i = 0; i < x[0].shape().rank(); ++i)
+      shape.push_back(x[0].shape()[axes[static_cast<std::size_t>(i)]]);
+    return {x[0].dtype, shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    const auto strides = contiguous_strides(x[0].shape());
+    std::array<std::int64_t, kMaxRank> permuted{};
+    for (std::size_t i = 0; i < static_cast<std::size_t>(y.shape().rank()); ++i) {
+      permuted[i] = strides[static_cast<std::size_t>(axes[i])];
+    }
+    copy_strided(x[0], 0, permuted, y, write);
+  }
+  void vjp(Backward& b) const {
+    std::vector<int> inverse(static_cast<std::size_t>(b.y_shape().rank()));
+    for (std::size_t i = 0; i < inverse.size(); ++i)
+      inverse[static_cast<std::size_t>(axes[i])] = static_cast<int>(i);
+    b.dx(0) += transpose(b.dy(), inverse);
+  }
+  void describe(std::ostream& out) const {
+    out << "axes={";
+    for (std::size_t i = 0; i < axes.size() && axes[i] >= 0; ++i) out << (i ? ", " : "") << int{axes[i]};
+    out << '}';
+  }
+};
+
+struct BroadcastTo {
+  static constexpr const char* name = "broadcast_to";
+  static constexpr Reads reads[] = {kReadsNothing};
+  Shape shape;
+  TensorType infer(Operands x) const {
+    if (!broadcasts_to(x[0].shape(), shape)) {
+      throw ShapeError(detail::text("broadcast_to: ", x[0].shape(), " does not broadcast to ", shape));
+    }
+    return {x[0].dtype, shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    copy_strided(x[0], 0, broadcast_strides(x[0].shape(), shape), y, write);
+  }
+  void vjp(Backward& b) const { b.dx(0) += sum_to(b.dy(), b.x_shape(0)); }
+};
+
+struct Concat {
+  static constexpr const char* name = "concat";
+  static constexpr Reads reads[] = {kReadsNothing};
+  int axis;
+  TensorType infer(Operands x) const {
+    Shape shape = x[0].shape();
+    for (std::size_t k = 1; k < x.size(); ++k) {
+      const Shape& other = x[k].shape();
+      bool fits = other.rank() == shape.rank();
+      for (int i = 0; fits && i < shape.rank(); ++i) fits = i == axis || other[i] == shape[i];
+      if (!fits) {
+        throw ShapeError(detail::text("concat: operand ", k, ' ', other, " does not fit operand 0 ",
+                                      x[0].shape(), " along axis ", axis));
+      }
+      if (x[k].dtype != x[0].dtype)
+        throw DTypeError(detail::text("concat: dtypes differ, ", x[0].dtype, " and ", x[k].dtype));
+      shape.set(axis, shape[axis] + other[axis]);
+    }
+    return {x[0].dtype, shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    dispatch_any(y.dtype, [&]<class T>() {
+      const auto all = detail::extents_about(y.shape(), axis);
+      T* out = y.as<T>();
+      for (const ConstView& part : x) {
+        const std::int64_t run = part.shape()[axis] * all.inner;
+        for (std::int64_t o = 0; o < all.outer; ++o) {
+          put_run(part.as<T>() + o * run, 1, out + o * all.n * all.inner, run, write);
+        }
+        out += run;
+      }
+    });
+  }
+  void vjp(Backward& b) const {
+    std::int64_t start = 0;
+    for (int k = 0; k < b.operand_count(); ++k) {
+      const std::int64_t stop = start + b.x_shape(k)[axis];
+      b.dx(k) += slice(b.dy(), axis, start, stop);
+      start = stop;
+    }
+  }
+  void describe(std::ostream& out) const { out << "axis=" << axis; }
+};
+
+/// Elements start, start + step, ... (count of them) along an axis.
+struct Cut {
+  int axis;
+  std::int64_t start, step, count;
+  void describe(std::ostream& out) const {
+    out << "axis=" << axis << ", start=" << start << ", step=" << step << ", count=" << count;
+  }
+};
+
+/// The inverse of a slice: y zero but for the elements of the slice, which are x's.
+struct SliceGrad : Cut {
+  static constexpr const char* name = "slice_grad";
+  static constexpr Reads reads[] = {kReadsNothing};
+  std::int64_t extent;  // of the axis
+  TensorType infer(Operands x) const {
+    Shape shape = x[0].shape();
+    shape.set(axis, extent);
+    return {x[0].dtype, shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(y.dtype, [&]<class T>() {
+      const auto e = detail::extents_about(y.shape(), axis);
+      T* out = y.as<T>();
+      const T* in = x[0].as<T>();
+      if (write == Write::assign) std::fill_n(out, y.size(), T(0));
+      for (std::int64_t o = 0; o < e.outer; ++o) {
+        for (std::int64_t k = 0; k < count; ++k, in += e.inner) {
+          put_run(in, 1, out + (o * e.n + start + k * step) * e.inner, e.inner, Write::accumulate);
+        }
+      }
+    });
+  }
+  void vjp(Backward& b) const;
+};
+
+struct Slice : Cut {
+  static constexpr const char* name = "slice";
+  static constexpr Reads reads[] = {kReadsNothing};
+  TensorType infer(Operands x) const {
+    Shape shape = x[0].shape();
+    shape.set(axis, count);
+    return {x[0].dtype, shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    auto strides = contiguous_strides(x[0].shape());
+    const auto a = static_cast<std::size_t>(axis);
+    const std::int64_t offset = count > 0 ? start * strides[a] : 0;
+    strides[a] *= step;
+    copy_strided(x[0], offset, strides, y, write);
+  }
+  void vjp(Backward& b) const {
+    SliceGrad grad{};
+    static_cast<Cut&>(grad) = *this;
+    grad.extent = b.x_shape(0)[axis];
+    b.dx(0) += apply(grad, b.dy());
+  }
+};
+
+void SliceGrad::vjp(Backward& b) const {
+  Slice slice{};
+  static_cast<Cut&>(slice) = *this;
+  b.dx(0) += apply(slice, b.dy());
+}
+
+}  // namespace
+
+Var reshape(const Var& x, const Shape& shape) { return apply(Reshape{shape}, x); }
+
+Var reshape(const Var& x, std::initializer_list<std::int64_t> extents) {
+  std::vector<std::int64_t> filled(extents);
+  const auto open = std::find(filled.begin(), filled.end(), -1);
+  if (open != filled.end()) {
+    const std::int64_t rest =
+        -std::accumulate(filled.begin(), filled.end(), std::int64_t{1}, std::multiplies<>());
+    if (rest <= 0 || x.size() % rest != 0) {
+      throw ShapeError(detail::text("reshape: no extent in place of -1 makes ", x.shape(), " fit"));
+    }
+    *open = x.size() / rest;
+  }
+  return reshape(x, Shape(filled));
+}
+
+Var transpose(const Var& x, const std::vector<int>& axes) {
+  Transpose op{};
+  op.axes.fill(-1);
+  const int rank = x.rank();
+  if (axes.empty()) {
+    for (int i = 0; i < rank; ++i)
+      op.axes[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(rank - 1 - i);
+    return apply(op, x);
+  }
+  unsigned seen = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(axes.size(), kMaxRank); ++i) {
+    const int axis = normalize_axis("transpose", axes[i], rank);
+    seen |= 1u << axis;
+    op.axes[i] = static_cast<std::int8_t>(axis);
+  }
+  if (axes.size() != static_cast<std::size_t>(rank) || seen != (1u << rank) - 1) {
+    throw ShapeError(
+        detail::text("transpose: the axes must be a permutation of the ", rank, " axes of ", x.shape()));
+  }
+  return apply(op, x);
+}
+
+Var broadcast_to(const Var& x, const Shape& shape) {
+  return x.shape() == shape ? x : apply(BroadcastTo{shape}, x);
+}
+
+Var concat(std::span<const Var> xs, int axis) {
+  if (xs.empty()) throw ShapeError("concat: no operands");
+  return apply_all(Concat{normalize_axis("concat", axis, xs[0].rank())}, xs);
+}
+Var concat(std::initializer_list<Var> xs, int axis) { return concat(std::span(xs.begin(), xs.size()), axis); }
+
+Var slice(const Var& x, int axis, std::optional<std::int64_t> start, std::optional<std::int64_t> stop,
+          std::int64_t step) {
+  const int a = normalize_axis("slice", axis, x.rank());
+  if (step == 0) throw ShapeError("slice: step must not be 0");
+  const std::int64_t n = x.shape()[a];
+  // Python's rules: bounds are clipped to [0, n], or to [-1, n - 1] going backwards.
+  const std::int64_t low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
+  const auto bound = [&](std::optional<std::int64_t> b, std::int64_t missing) {
+    return b ? std::clamp(*b < 0 ? *b + n : *b, low, high) : missing;
+  };
+  const std::int64_t first = bound(start, step > 0 ? 0 : n - 1), end = bound(stop, step > 0 ? n : -1);
+  const std::int64_t distance = step > 0 ? end - first : first - end, stride = step > 0 ? step : -step;
+  const std::int64_t count = distance > 0 ? (distance + stride - 1) / stride : 0;
+  Slice op{};
+  static_cast<Cut&>(op) = {a, first, step, count};
+  return apply(op, x);
+}
+
+detail::OpTable detail::shape_ops() {
+  static constexpr const OpInfo* table[] = {&op_info<Reshape>, &op_info<Transpose>, &op_info<BroadcastTo>,
+                                            &op_info<Concat>,  &op_info<Slice>,     &op_info<SliceGrad>};
+  return table;
+}
+
+}  // namespace xgrad

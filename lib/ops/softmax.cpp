@@ -1,0 +1,95 @@
+#include "xgrad/ops/softmax.hpp"
+
+#include <ostream>
+
+#include "lib/ops/common.hpp"
+#include "lib/ops/registry.hpp"
+#include "lib/ops/softmax.hpp"
+#include "xgrad/ops/elementwise.hpp"
+#include "xgrad/ops/reduce.hpp"
+
+namespace xgrad {
+namespace {
+
+/// One axis, which all these ops run along; operands and result have one shape.
+struct Along {
+  int axis;
+  TensorType same(const char* op, Operands x) const { return {detail::floating_dtype(op, x), x[0].shape()}; }
+  kernels::Extents extents(const View& y) const { return detail::extents_about(y.shape(), axis); }
+  void describe(std::ostream& out) const { out << "axis=" << axis; }
+};
+
+struct SoftmaxGrad : Along {
+  static constexpr const char* name = "softmax_grad";
+  static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
+  TensorType infer(Operands x) const { return same(name, x); }
+  void eval(Operands x, View dx, Write write) const {
+    detail::dispatch(dx.dtype, [&]<class T>() {
+      kernels::table<T>().softmax_grad(x[0].as<T>(), x[1].as<T>(), extents(dx), dx.as<T>(), write);
+    });
+  }
+  // With w = dy: the map u -> y (u - sum(u y)) is its own transpose; in y it is y u - y sum(u y).
+  void vjp(Backward& b) const {
+    const Var &w = b.dy(), y = b.x(1);
+    b.dx(0) += detail::softmax_grad(w, y, axis);
+    const Var u = b.x(0);
+    b.dx(1) += w * (u - sum(u * y, axis, true)) - u * sum(w * y, axis, true);
+  }
+};
+
+struct Softmax : Along {
+  static constexpr const char* name = "softmax";
+  static constexpr Reads reads[] = {kReadsOutput};
+  TensorType infer(Operands x) const { return same(name, x); }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(
+        y.dtype, [&]<class T>() { kernels::table<T>().softmax(x[0].as<T>(), extents(y), y.as<T>(), write); });
+  }
+  void vjp(Backward& b) const { b.dx(0) += detail::softmax_grad(b.dy(), b.y(), axis); }
+};
+
+struct LogSoftmaxGrad : Along {
+  static constexpr const char* name = "log_softmax_grad";
+  static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
+  TensorType infer(Operands x) const { return same(name, x); }
+  void eval(Operands x, View dx, Write write) const {
+    detail::dispatch(dx.dtype, [&]<class T>() {
+      kernels::table<T>().log_softmax_grad(x[0].as<T>(), x[1].as<T>(), extents(dx), dx.as<T>(), write);
+    });
+  }
+  // u - exp(y) sum(u), pulled back from w.
+  void vjp(Backward& b) const {
+    const Var &w = b.dy(), p = exp(b.x(1)), weight = w * p;
+    b.dx(0) += w - sum(weight, axis, true);
+    b.dx(1) += -(weight * sum(b.x(0), axis, true));
+  }
+};
+
+struct LogSoftmax : Along {
+  static constexpr const char* name = "log_softmax";
+  static constexpr Reads reads[] = {kReadsOutput};
+  TensorType infer(Operands x) const { return same(name, x); }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(y.dtype, [&]<class T>() {
+      kernels::table<T>().log_softmax(x[0].as<T>(), extents(y), y.as<T>(), write);
+    });
+  }
+  void vjp(Backward& b) const { b.dx(0) += apply(LogSoftmaxGrad{{axis}}, b.dy(), b.y()); }
+};
+
+}  // namespace
+
+Var detail::softmax_grad(const Var& u, const Var& y, int axis) { return apply(SoftmaxGrad{{axis}}, u, y); }
+
+Var softmax(const Var& x, int axis) { return apply(Softmax{{normalize_axis("softmax", axis, x.rank())}}, x); }
+Var log_softmax(const Var& x, int axis) {
+  return apply(LogSoftmax{{normalize_axis("log_softmax", axis, x.rank())}}, x);
+}
+
+detail::OpTable detail::softmax_ops() {
+  static constexpr const OpInfo* table[] = {&op_info<Softmax>, &op_info<SoftmaxGrad>, &op_info<LogSoftmax>,
+                                            &op_info<LogSoftmaxGrad>};
+  return table;
+}
+
+}  // namespace xgrad

@@ -1,0 +1,11 @@
+// The gradient of softmax as an op, for the losses.
+#pragma once
+
+#include "xgrad/tape/var.hpp"
+
+namespace xgrad::detail {
+
+/// y (u - sum(u y)) along an axis: what u is pulled back to through y = softmax(x).
+Var softmax_grad(const Var& u, const Var& y, int axis);
+
+}  // namespace xgrad::detail

@@ -1,0 +1,105 @@
+// The recording as text and as a graph.
+#include <ostream>
+#include <sstream>
+
+#include "lib/tape/state.hpp"
+
+namespace xgrad {
+
+using detail::Instruction;
+using detail::Slot;
+using detail::SlotKind;
+using detail::TapeState;
+
+namespace {
+
+const char* kind_name(SlotKind kind) {
+  switch (kind) {
+    case SlotKind::constant:
+      return "constant";
+    case SlotKind::input:
+      return "input";
+    case SlotKind::leaf:
+      return "parameter";
+    default:
+      return "detached";  // the result of something that was not recorded
+  }
+}
+
+/// Calls source(slot, name) for every value that enters and instruction(...) for every instruction, in order.
+template <class Source, class Step>
+void walk(const TapeState& state, Source&& source, Step&& step) {
+  std::vector<bool> seen(state.slots.size());
+  for (const Instruction* instruction : state.list) {
+    for (std::uint32_t i : instruction->operands()) {
+      if (seen[i]) continue;
+      seen[i] = true;
+      std::string parameter;
+      for (const detail::Leaf& leaf : state.leaves) {
+        if (leaf.slot == i) parameter = leaf.parameter->name;
+      }
+      source(state.slots[i], parameter);
+    }
+    seen[instruction->output] = true;
+    std::ostringstream attributes;
+    if (instruction->op->describe) instruction->op->describe(instruction->attributes(), attributes);
+    step(*instruction, attributes.str());
+  }
+}
+
+std::string escaped(const std::string& s) {
+  std::string result;
+  for (char c : s) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result;
+}
+
+}  // namespace
+
+void Tape::print(std::ostream& out) const {
+  const TapeState& state = *state_;
+  walk(
+      state,
+      [&](const Slot& slot, const std::string& parameter) {
+        out << '%' << slot.id << " = " << kind_name(slot.kind) << (parameter.empty() ? "" : " ") << parameter
+            << " : " << slot.dtype << ' ' << slot.shape << '\n';
+      },
+      [&](const Instruction& instruction, const std::string& attributes) {
+        const Slot& result = state.slots[instruction.output];
+        out << '%' << result.id << " = " << instruction.op->name << '(';
+        const char* comma = "";
+        for (std::uint32_t i : instruction.operands())
+          out << std::exchange(comma, ", ") << '%' << state.slots[i].id;
+        if (!attributes.empty()) out << comma << attributes;
+        out << ") : " << result.dtype << ' ' << result.shape << '\n';
+      });
+}
+
+void Tape::dot(std::ostream& out) const {
+  const TapeState& state = *state_;
+  out << "digraph tape {\n  rankdir=TB;\n  node [fontname=\"sans-serif\", fontsize=11];\n";
+  walk(
+      state,
+      [&](const Slot& slot, const std::string& parameter) {
+        out << "  n" << slot.id << " [shape=ellipse, style=filled, fillcolor=\""
+            << (slot.kind == SlotKind::leaf    ? "#cfe8cf"
+                : slot.kind == SlotKind::input ? "#cfe0f5"
+                                               : "#eeeeee")
+            << "\", label=\"" << (parameter.empty() ? kind_name(slot.kind) : escaped(parameter)) << "\\n"
+            << slot.dtype << ' ' << slot.shape << "\"];\n";
+      },
+      [&](const Instruction& instruction, const std::string& attributes) {
+        const Slot& result = state.slots[instruction.output];
+        out << "  n" << result.id << " [shape=box, label=\"" << instruction.op->name
+            << (attributes.empty() ? "" : "\\n") << escaped(attributes) << "\\n"
+            << result.dtype << ' ' << result.shape << "\"];\n";
+        for (std::uint32_t i : instruction.operands()) {
+          out << "  n" << state.slots[i].id << " -> n" << result.id << ";\n";
+        }
+      });
+  out << "}\n";
+}
+
+}  // namespace xgrad

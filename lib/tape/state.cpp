@@ -1,0 +1,277 @@
+#include "lib/tape/state.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+namespace xgrad::detail {
+
+void* InstructionArena::push(std::size_t bytes) {
+  bytes = (bytes + 7) / 8 * 8;
+  while (current_ < chunks_.size() && used_ + bytes > chunks_[current_].size) ++current_, used_ = 0;
+  if (current_ == chunks_.size()) {
+    const std::size_t size = std::max(kChunk, bytes);
+    chunks_.push_back({std::make_unique_for_overwrite<std::byte[]>(size), size});
+  }
+  void* place = chunks_[current_].memory.get() + used_;
+  used_ += bytes;
+  return place;
+}
+
+void InstructionArena::pop(const void* first) {
+  const auto* p = static_cast<const std::byte*>(first);
+  const auto holds = [&](const Chunk& c) { return p >= c.memory.get() && p < c.memory.get() + c.size; };
+  while (!holds(chunks_[current_])) --current_;
+  used_ = static_cast<std::size_t>(p - chunks_[current_].memory.get());
+}
+
+// Slots -------------------------------------------------------------------------------------------------
+
+std::uint32_t TapeState::new_slot(const TensorType& type, SlotKind kind, std::uint8_t depends) {
+  std::uint32_t index = free_slot;
+  if (index) {
+    free_slot = slots[index].mark;
+  } else {
+    if (slots.size() >= UINT32_MAX) throw Error("tape: more than 4294967295 values alive");
+    index = static_cast<std::uint32_t>(slots.grow());
+  }
+  Slot& slot = slots[index];
+  slot.shape = type.shape;
+  slot.dtype = type.dtype;
+  slot.kind = kind;
+  slot.depends = depends;
+  slot.recording = recording;
+  slot.id = next_id++;
+  slot.mark = 0;
+  slot.wanted = slot.unwritten = false;
+  ++live_slots;
+  return index;
+}
+
+void TapeState::allocate(Slot& slot) {
+  slot.buffer = pool.acquire(static_cast<std::size_t>(slot.shape.size()) * size_of(slot.dtype));
+  slot.data = BufferPool::payload(slot.buffer);
+}
+
+void TapeState::drop_memory(Slot& slot) {
+  if (slot.buffer) pool.release(slot.buffer);
+  slot.buffer = nullptr;
+  slot.data = nullptr;
+}
+
+void TapeState::free_slot_if_unused(std::uint32_t index) {
+  Slot& slot = slots[index];
+  if (slot.handles || slot.uses || slot.produced) {
+    if (!slot.handles && !slot.readers) drop_memory(slot);
+    return;
+  }
+  drop_memory(slot);
+  slot.kind = SlotKind::free;
+  slot.readers = 0;
+  ++slot.generation;
+  slot.mark = free_slot;
+  free_slot = index;
+  --live_slots;
+}
+
+void TapeState::release_handle(std::uint32_t index) {
+  Slot& slot = slots[index];
+  assert(slot.handles > 0);
+  if (--slot.handles > 0) return;
+  free_slot_if_unused(index);
+  trim_tail();
+}
+
+void retain(TapeState* state, std::uint32_t slot) noexcept {
+  if (state->tape) {
+    ++state->slots[slot].handles;
+  } else {
+    ++state->orphans;
+  }
+}
+
+void release(TapeState* state, std::uint32_t slot) noexcept {
+  if (state->tape) {
+    state->release_handle(slot);
+  } else if (--state->orphans == 0) {
+    delete state;
+  }
+}
+
+Slot& Access::slot(const Var& v) {
+  if (!v.state_) throw StaleVar("variable: empty, it names no value");
+  if (!v.state_->tape) throw StaleVar("variable: its tape has ended");
+  Slot& slot = v.state_->slots[v.slot_];
+  if (slot.generation != v.generation_)
+    throw StaleVar("variable: its slot was reused; handles crossed threads");
+  return slot;
+}
+
+Slot& Access::current_slot(const Var& v, const char* use) {
+  Slot& s = slot(v);
+  if (s.recording != v.state_->recording) {
+    if (s.recording == 0) {
+      throw StaleVar(text(use, ": variable %", s.id,
+                          " belongs to a part of the recording that was rewound or cleared"
+                          "; enter its value again"));
+    }
+    throw StaleVar(
+        text(use, ": variable %", s.id, " belongs to recording ", s.recording,
+             " of this tape, which backward has consumed; pass keep_recording, or enter its value again"));
+  }
+  return s;
+}
+
+// Instructions ------------------------------------------------------------------------------------------
+
+Instruction* TapeState::append(const OpInfo& op, const void* attributes,
+                               std::span<const std::uint32_t> inputs, std::uint32_t output) {
+  const std::size_t offset = Instruction::attribute_offset(inputs.size());
+  list.push_back(nullptr);  // the place first: should memory run out, nothing has changed
+  void* place = nullptr;
+  try {
+    place = arena.push(offset + op.attribute_bytes);
+  } catch (...) {
+    list.pop_back();
+    throw;
+  }
+  auto* instruction =
+      new (place) Instruction{&op, output, static_cast<std::uint16_t>(inputs.size()), false, false, {}};
+  std::memcpy(instruction->inputs, inputs.data(), inputs.size_bytes());
+  if (op.attribute_bytes) std::memcpy(instruction->attributes(), attributes, op.attribute_bytes);
+  for (std::uint32_t i : inputs) ++slots[i].uses, ++slots[i].readers;
+  slots[output].produced = true;
+  list.back() = instruction;
+  return instruction;
+}
+
+void TapeState::execute(Instruction& instruction, const View* destination, Write write) {
+  Slot& out = slots[instruction.output];
+  if (!destination && instruction.op->aliases) {
+    const Slot& in = slots[instruction.inputs[0]];
+    if (in.buffer) {
+      out.buffer = in.buffer;
+      out.data = in.data;
+      ++in.buffer->owners;
+      instruction.executed = true;
+      return;
+    }
+  }
+  ConstView few[8];
+  std::vector<ConstView> many;
+  std::span<ConstView> views(few, std::min<std::size_t>(instruction.input_count, 8));
+  if (instruction.input_count > 8) {
+    many.resize(instruction.input_count);
+    views = many;
+  }
+  for (std::size_t i = 0; i < views.size(); ++i) views[i] = view(slots[instruction.inputs[i]]);
+  if (destination) {
+    instruction.op->eval(instruction.attributes(), views, *destination, write);
+  } else {
+    allocate(out);
+    instruction.op->eval(instruction.attributes(), views, {out.data, out.dtype, &out.shape}, Write::assign);
+  }
+  instruction.executed = true;
+}
+
+void TapeState::settle(Instruction& instruction) {
+  if (slots[instruction.output].depends == kOnNothing) return;
+  instruction.recorded = true;
+  for_each_read(instruction, [](Slot& s) { ++s.readers; });
+  for (std::uint32_t i : instruction.operands()) {
+    --slots[i].readers;
+    free_slot_if_unused(i);
+  }
+}
+
+void TapeState::forget(Instruction& instruction) {
+  if (instruction.recorded) {
+    for_each_read(instruction, [](Slot& s) { --s.readers; });
+  } else {
+    for (std::uint32_t i : instruction.operands()) --slots[i].readers;
+  }
+  slots[instruction.output].produced = false;
+  for (std::uint32_t i : instruction.operands()) --slots[i].uses;
+  for (std::uint32_t i : instruction.operands()) {
+    if (slots[i].kind != SlotKind::free) free_slot_if_unused(i);  // an operand may be there twice
+  }
+  free_slot_if_unused(instruction.output);
+}
+
+void TapeState::pop_tail() {
+  Instruction* last = list.back();
+  list.pop_back();
+  forget(*last);
+  arena.pop(last);
+}
+
+void TapeState::trim_tail() {
+  const std::size_t floor = deferring ? deferred_from : 0;
+  while (list.size() > floor) {
+    const Slot& out = slots[list.back()->output];
+    if (out.handles || out.uses) break;
+    pop_tail();
+  }
+}
+
+void TapeState::execute_deferred(std::size_t end) {
+  for (std::size_t i = deferred_from; i < end; ++i) {
+    Instruction& instruction = *list[i];
+    const Slot& out = slots[instruction.output];
+    if (instruction.executed || (!out.handles && !out.uses)) continue;
+    // What would be computed from values that were not kept is for an operand that needs no cotangent.
+    if (!has_operands(instruction)) continue;
+    execute(instruction, nullptr, Write::assign);
+    settle(instruction);
+  }
+}
+
+bool TapeState::has_operands(const Instruction& instruction) const {
+  const auto operands = instruction.operands();
+  return std::all_of(operands.begin(), operands.end(),
+                     [&](std::uint32_t i) { return slots[i].data != nullptr; });
+}
+
+void TapeState::check_operands(const Instruction& instruction) const {
+  if (!has_operands(instruction)) {
+    throw Error(
+        text(instruction.op->name, ": a derivative reads a value that was not kept; name it in `reads`"));
+  }
+}
+
+void TapeState::sweep_deferred() {
+  Instruction* first_dropped = nullptr;
+  std::size_t kept = deferred_from;
+  for (std::size_t i = deferred_from; i < list.size(); ++i) {
+    if (list[i]->recorded) {
+      list[kept++] = list[i];
+      first_dropped = nullptr;  // memory in front of a recorded instruction is given back with it
+    } else {
+      if (!first_dropped) first_dropped = list[i];
+      forget(*list[i]);
+    }
+  }
+  list.resize(kept);
+  deferred_from = kept;
+  if (first_dropped) arena.pop(first_dropped);
+}
+
+Reads TapeState::reads_of(const Instruction& instruction) const {
+  Reads reads = 0;
+  for (int i = 0; i < instruction.input_count; ++i) {
+    if (slots[instruction.inputs[i]].depends) reads |= instruction.op->reads(i);
+  }
+  return reads;
+}
+
+void TapeState::consume() {
+  while (!list.empty()) pop_tail();
+  for (const Leaf& leaf : leaves) release_handle(leaf.slot);
+  leaves.clear();
+  leaf_index.clear();
+  ++recording;
+  next_id = 0;
+  deferred_from = 0;
+}
+
+}  // namespace xgrad::detail

@@ -1,0 +1,200 @@
+#include "xgrad/tape/tape.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "lib/tape/state.hpp"
+
+namespace xgrad {
+
+using detail::Access;
+using detail::Slot;
+using detail::SlotKind;
+using detail::TapeState;
+
+// Var ---------------------------------------------------------------------------------------------------
+
+const Shape& Var::shape() const { return Access::slot(*this).shape; }
+DType Var::dtype() const { return Access::slot(*this).dtype; }
+bool Var::requires_grad() const { return Access::slot(*this).depends != detail::kOnNothing; }
+
+Tape& Var::tape() const {
+  Access::slot(*this);
+  return *state_->tape;
+}
+
+ConstView Var::view() const {
+  const Slot& slot = Access::slot(*this);
+  if (!slot.data) {  // only inside a backward pass is a value not there yet
+    state_->flush();
+    if (!slot.data) throw Error("variable: its value was not kept; name it in the op's `reads`");
+  }
+  return state_->view(slot);
+}
+
+// Recording ---------------------------------------------------------------------------------------------
+
+Var detail::record(const OpInfo& info, const void* op, std::span<const Var* const> x) {
+  if (x.empty()) throw ShapeError(text(info.name, ": no operands"));
+  if (x.size() > UINT16_MAX) throw ShapeError(text(info.name, ": more than 65535 operands"));
+  Access::current_slot(*x[0], info.name);
+  TapeState& state = *Access::state(*x[0]);
+
+  constexpr std::size_t kFew = 8;
+  ConstView few[kFew];
+  std::uint32_t few_indices[kFew];
+  std::vector<ConstView> many;
+  std::vector<std::uint32_t> many_indices;
+  std::span<ConstView> views(few, std::min(x.size(), kFew));
+  std::span<std::uint32_t> indices(few_indices, views.size());
+  if (x.size() > kFew) {
+    many.resize(x.size()), many_indices.resize(x.size());
+    views = many, indices = many_indices;
+  }
+  std::uint8_t depends = kOnNothing;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (Access::state(*x[i]) != &state && Access::state(*x[i])) {
+      throw TapeMismatch(text(info.name, ": operands 0 and ", i, " belong to different tapes"));
+    }
+    const Slot& slot = Access::current_slot(*x[i], info.name);
+    indices[i] = Access::index(*x[i]);
+    views[i] = state.view(slot);
+    depends |= slot.depends;
+  }
+  const TensorType type = info.infer(op, views);
+  if (info.constant || state.paused || (state.deferring && !state.graph)) depends = kOnNothing;
+
+  const std::uint32_t output = state.new_slot(type, SlotKind::result, depends);
+  Var result = Access::var(state, output);  // gives the slot back should anything below throw
+  if (state.deferring) {
+    state.append(info, op, indices, output);
+  } else {
+    Instruction& instruction = *state.append(info, op, indices, output);
+    state.execute(instruction, nullptr, Write::assign);
+    state.settle(instruction);
+    if (!instruction.recorded) {
+      state.list.pop_back();
+      state.forget(instruction);
+      state.arena.pop(&instruction);
+    }
+  }
+  return result;
+}
+
+// Tape --------------------------------------------------------------------------------------------------
+
+Tape::Tape() : state_(new TapeState(this)) {}
+
+Tape::~Tape() {
+  state_->deferring = false;
+  std::size_t handles = 0;
+  state_->consume();
+  for (std::size_t i = 1; i < state_->slots.size(); ++i) handles += state_->slots[i].handles;
+  if (handles == 0) {
+    delete state_;
+    return;
+  }
+  // The handles that are left find an ended tape, and the last of them deletes what is left of it.
+  state_->tape = nullptr;
+  state_->orphans = handles;
+  state_->slots = {};
+  state_->pool.reset();
+}
+
+Var Tape::enter(TensorType type, bool requires_grad, View& view) {
+  if (requires_grad && !is_floating(type.dtype)) {
+    throw DTypeError(detail::text("input: dtype must be float32 or float64 to be differentiated, not ",
+                                  type.dtype, "; enter it with constant"));
+  }
+  const bool active = requires_grad && !state_->paused;
+  const std::uint32_t index = state_->new_slot(type, requires_grad ? SlotKind::input : SlotKind::constant,
+                                               active ? detail::kOnInput : detail::kOnNothing);
+  Var v = Access::var(*state_, index);
+  Slot& slot = state_->slots[index];
+  state_->allocate(slot);
+  view = {slot.data, slot.dtype, &slot.shape};
+  return v;
+}
+
+Var Tape::enter_scalar(double value, DType dtype, bool requires_grad) {
+  View view;
+  Var v = enter({dtype, Shape{}}, requires_grad, view);
+  switch (dtype) {
+    case DType::float32:
+      *view.as<float>() = static_cast<float>(value);
+      break;
+    case DType::float64:
+      *view.as<double>() = value;
+      break;
+    case DType::int32:
+      *view.as<std::int32_t>() = static_cast<std::int32_t>(value);
+      break;
+    case DType::int64:
+      *view.as<std::int64_t>() = static_cast<std::int64_t>(value);
+      break;
+    case DType::uint8:
+      *view.as<std::uint8_t>() = static_cast<std::uint8_t>(value);
+      break;
+    case DType::boolean:
+      *view.as<bool>() = value != 0;
+      break;
+  }
+  return v;
+}
+
+Var Tape::leaf(const Parameter& parameter) {
+  const auto& shared = Access::shared_state(parameter);
+  detail::ParameterState& p = Access::state(parameter);
+  const auto found = state_->leaf_index.find(&p);
+  if (found != state_->leaf_index.end()) {
+    const detail::Leaf& leaf = state_->leaves[found->second];
+    if (leaf.version == p.version) return Access::var(*state_, leaf.slot);
+  }
+  // New to this recording, or written since: then a second slot stands for the new value.
+  state_->leaf_index[&p] = state_->leaves.size();
+  const std::uint32_t index = state_->new_slot(p.type, SlotKind::leaf, detail::kOnParameter);
+  Slot& slot = state_->slots[index];
+  slot.data = p.value.get();
+  ++slot.handles;  // the table's own
+  state_->leaves.push_back({shared, p.version, index});
+  return Access::var(*state_, index);
+}
+
+Tape::Mark Tape::mark() const {
+  Mark mark;
+  mark.recording = state_->recording;
+  mark.id = state_->next_id;
+  return mark;
+}
+
+void Tape::rewind(Mark mark) {
+  if (mark.recording != state_->recording) {
+    throw StaleVar(detail::text("rewind: the mark belongs to recording ", mark.recording,
+                                ", the current one is ", state_->recording));
+  }
+  while (!state_->list.empty()) {
+    Slot& out = state_->slots[state_->list.back()->output];
+    if (out.id < mark.id) break;
+    out.recording = 0;
+    out.depends = detail::kOnNothing;
+    state_->pop_tail();
+  }
+}
+
+void Tape::clear() {
+  for (std::size_t i = 1; i < state_->slots.size(); ++i) state_->slots[i].recording = 0;
+  state_->consume();
+}
+
+Tape::Pause::Pause(TapeState* state) : state_(state) { ++state_->paused; }
+Tape::Pause::~Pause() {
+  if (state_) --state_->paused;
+}
+Tape::Pause Tape::no_grad() { return Pause(state_); }
+
+TapeStatistics Tape::statistics() const {
+  return {state_->list.size(),       state_->live_slots,        state_->pool.bytes_in_use(),
+          state_->pool.bytes_held(), state_->pool.peak_bytes(), state_->recording};
+}
+
+}  // namespace xgrad

@@ -1,0 +1,70 @@
+#include "lib/tensor/kernels.hpp"
+
+#include <cstdlib>
+#include <string_view>
+
+namespace xgrad::kernels {
+
+#define XGRAD_DECLARE_ISA(isa)                              \
+  namespace isa {                                           \
+  void fill_elementwise(Table<float>& f, Table<double>& d); \
+  void fill_reduce(Table<float>& f, Table<double>& d);      \
+  void fill_softmax(Table<float>& f, Table<double>& d);     \
+  void fill_random(Table<float>& f, Table<double>& d);      \
+  void fill_update(Table<float>& f, Table<double>& d);      \
+  }
+XGRAD_DECLARE_ISA(baseline)
+#ifdef XGRAD_X86_KERNELS
+XGRAD_DECLARE_ISA(avx2)
+XGRAD_DECLARE_ISA(avx512)
+#endif
+
+namespace {
+
+struct Kernels {
+  const char* isa = "baseline";
+  Table<float> f;
+  Table<double> d;
+
+  Kernels() {
+#define XGRAD_USE_ISA(name)                                                                     \
+  isa = #name, name::fill_elementwise(f, d), name::fill_reduce(f, d), name::fill_softmax(f, d), \
+  name::fill_random(f, d), name::fill_update(f, d)
+#ifdef XGRAD_X86_KERNELS
+    const char* wanted = std::getenv("XGRAD_ISA");
+    const std::string_view limit = wanted ? wanted : "avx512";
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+    if (avx512 && limit == "avx512") {
+      XGRAD_USE_ISA(avx512);
+    } else if (avx2 && limit != "baseline") {
+      XGRAD_USE_ISA(avx2);
+    } else {
+      XGRAD_USE_ISA(baseline);
+    }
+#else
+    XGRAD_USE_ISA(baseline);
+#endif
+  }
+};
+
+const Kernels& chosen() {
+  static const Kernels kernels;
+  return kernels;
+}
+
+}  // namespace
+
+template <>
+const Table<float>& table<float>() {
+  return chosen().f;
+}
+template <>
+const Table<double>& table<double>() {
+  return chosen().d;
+}
+
+const char* isa_name() { return chosen().isa; }
+
+}  // namespace xgrad::kernels

@@ -1,0 +1,65 @@
+// The vector kernels of the library, as a table of functions per element type. The code behind it
+// (lib/tensor/kernels/) is compiled once per instruction set; the best one that the processor has is chosen
+// when the table is first asked for.
+//
+// All pointers are to contiguous memory. A tensor [outer, n, inner] is reduced or normalised over n.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/tensor/functions.hpp"
+#include "xgrad/support/random.hpp"
+#include "xgrad/tensor/view.hpp"
+
+namespace xgrad::kernels {
+
+/// The three ways two operands meet in an inner loop: vector and vector, vector and scalar, scalar and
+/// vector.
+enum Pairing { kVectorVector, kVectorScalar, kScalarVector };
+
+struct Extents {
+  std::int64_t outer, n, inner;
+};
+
+template <class T>
+struct Table {
+  using Unary = void (*)(const void* f, const T* x, T* y, std::int64_t n, Write write);
+  using UnaryGrad = void (*)(const void* f, const T* u, const T* x, const T* y, T* dx, std::int64_t n,
+                             Write write);
+  using Binary = void (*)(const T* x, const T* y, T* z, std::int64_t n, Write write);
+
+  Unary unary[functions::UnaryList::size];
+  /// dx = u * df(x, y); null where the derivative is zero.
+  UnaryGrad unary_grad[functions::UnaryList::size];
+  Binary binary[functions::BinaryList::size][3];
+
+  void (*sum)(const T* x, Extents e, T* y, Write write);
+  void (*max)(const T* x, Extents e, T* y, Write write);
+  void (*logsumexp)(const T* x, Extents e, T* y, Write write);
+  void (*softmax)(const T* x, Extents e, T* y, Write write);
+  void (*log_softmax)(const T* x, Extents e, T* y, Write write);
+  /// dx = y (u - sum(u y))
+  void (*softmax_grad)(const T* u, const T* y, Extents e, T* dx, Write write);
+  /// dx = u - exp(y) sum(u)
+  void (*log_softmax_grad)(const T* u, const T* y, Extents e, T* dx, Write write);
+  /// y = scale exp(x - shift)
+  void (*exp_minus)(const T* x, T shift, T scale, T* y, std::int64_t n, Write write);
+  /// y = x * scale where the number of the element is below the threshold, 0 elsewhere. Elements are numbered
+  /// in groups of 64: number e of a group is word e / 16 of block e % 16 of the group's 16 Philox blocks.
+  void (*dropout)(const T* x, T* y, std::int64_t n, Key key, std::uint64_t threshold, T scale, Write write);
+
+  /// w -= rate (g + decay w), with the gradient smoothed by v = momentum v + (g + decay w) when v is not
+  /// null, and looked at from where v leads when nesterov.
+  void (*sgd)(T* w, const T* g, T* v, std::int64_t n, T rate, T momentum, T decay, bool nesterov);
+  /// Adam (Kingma and Ba 2015): m, v are the moments; rate and epsilon have the bias corrections in them.
+  void (*adam)(T* w, const T* g, T* m, T* v, std::int64_t n, T rate, T beta1, T beta2, T epsilon, T decay);
+};
+
+/// The table for the processor at hand, or for the one that XGRAD_ISA names.
+template <class T>
+const Table<T>& table();
+
+/// `baseline`, `avx2` or `avx512`: which code runs.
+const char* isa_name();
+
+}  // namespace xgrad::kernels

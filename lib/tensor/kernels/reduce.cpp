@@ -1,0 +1,104 @@
+// Sums and maxima of [outer, n, inner] over n. Sums are blocked and pairwise, so that their error grows with
+// log n; the order of the additions depends on the extents alone.
+#include <limits>
+
+#include "lib/tensor/kernels/simd.hpp"
+
+namespace xgrad::kernels {
+namespace {
+
+/// The sum of up to kBlock numbers, in four batches side by side.
+constexpr std::int64_t kBlock = 2048;
+
+template <class T>
+T sum_block(const T* x, std::int64_t n) {
+  constexpr std::int64_t w = kLanes<T>;
+  Batch<T> a(T(0)), b(T(0)), c(T(0)), d(T(0));
+  std::int64_t i = 0;
+  for (; i + 4 * w <= n; i += 4 * w) {
+    a += load(x + i);
+    b += load(x + i + w);
+    c += load(x + i + 2 * w);
+    d += load(x + i + 3 * w);
+  }
+  for (; i + w <= n; i += w) a += load(x + i);
+  if (i < n) b += load_some(x + i, n - i, T(0));
+  return add_lanes<T>((a + b) + (c + d));
+}
+
+template <class T>
+T sum_row(const T* x, std::int64_t n) {
+  if (n <= kBlock) return sum_block(x, n);
+  const std::int64_t half = (n / 2 + kBlock - 1) / kBlock * kBlock;
+  return sum_row(x, half) + sum_row(x + half, n - half);
+}
+
+/// The sum over rows first to last of one batch of columns, pairwise in blocks of rows.
+template <class T>
+Batch<T> sum_column(const T* x, std::int64_t rows, std::int64_t stride, std::int64_t count) {
+  constexpr std::int64_t kRows = 128;
+  if (rows > kRows) {
+    const std::int64_t half = (rows / 2 + kRows - 1) / kRows * kRows;
+    return sum_column(x, half, stride, count) + sum_column(x + half * stride, rows - half, stride, count);
+  }
+  Batch<T> a(T(0)), b(T(0));
+  std::int64_t r = 0;
+  for (; r + 2 <= rows; r += 2) {
+    a += load_up_to(x + r * stride, count, T(0));
+    b += load_up_to(x + (r + 1) * stride, count, T(0));
+  }
+  if (r < rows) a += load_up_to(x + r * stride, count, T(0));
+  return a + b;
+}
+
+template <class T>
+void sum(const T* x, Extents e, T* y, Write write) {
+  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.inner, y += e.inner) {
+    if (e.inner == 1) {
+      put_one(y, sum_row(x, e.n), write);
+    } else {
+      for_batches<T>(e.inner, y, write,
+                     [&](auto i, auto count) { return sum_column(x + i, e.n, e.inner, count); });
+    }
+  }
+}
+
+/// The larger one; NaN when either is.
+template <class T>
+Batch<T> larger(const Batch<T>& a, const Batch<T>& b) {
+  return xsimd::select(a > b || a != a, a, b);
+}
+
+template <class T>
+void max(const T* x, Extents e, T* y, Write write) {
+  constexpr T kLowest = -std::numeric_limits<T>::infinity();
+  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.inner, y += e.inner) {
+    if (e.inner == 1) {
+      Batch<T> top(kLowest);
+      std::int64_t i = 0;
+      for (; i + kLanes<T> <= e.n; i += kLanes<T>) top = larger<T>(top, load(x + i));
+      if (i < e.n) top = larger<T>(top, load_some(x + i, e.n - i, kLowest));
+      alignas(64) T lanes[kLanes<T>];
+      top.store_aligned(lanes);
+      T best = lanes[0];
+      for (T v : lanes) best = best > v || best != best ? best : v;
+      put_one(y, best, write);
+    } else {
+      for_batches<T>(e.inner, y, write, [&](auto i, auto count) {
+        Batch<T> top(kLowest);
+        for (std::int64_t r = 0; r < e.n; ++r)
+          top = larger<T>(top, load_up_to(x + r * e.inner + i, count, kLowest));
+        return top;
+      });
+    }
+  }
+}
+
+}  // namespace
+
+void XGRAD_KERNEL_ISA::fill_reduce(Table<float>& f, Table<double>& d) {
+  f.sum = sum<float>, d.sum = sum<double>;
+  f.max = max<float>, d.max = max<double>;
+}
+
+}  // namespace xgrad::kernels

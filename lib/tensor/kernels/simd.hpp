@@ -1,0 +1,116 @@
+// For the kernel sources alone, each compiled once per instruction set: batches of that set, loads and stores
+// of the last few elements. Everything is in an anonymous namespace, so that code for one instruction set
+// never stands in for another at link time.
+#pragma once
+
+#include <xsimd/xsimd.hpp>
+
+#include "lib/tensor/kernels.hpp"
+
+#ifndef XGRAD_KERNEL_ISA
+#error "compile through xgrad_add_kernels in lib/CMakeLists.txt"
+#endif
+
+namespace xgrad::kernels {
+namespace {
+
+#if defined(XGRAD_KERNEL_AVX512)
+using Arch = xsimd::avx512bw;
+#elif defined(XGRAD_KERNEL_AVX2)
+using Arch = xsimd::fma3<xsimd::avx2>;
+#else
+using Arch = xsimd::default_arch;
+#endif
+
+template <class T>
+using Batch = xsimd::batch<T, Arch>;
+template <class T>
+constexpr std::int64_t kLanes = static_cast<std::int64_t>(Batch<T>::size);
+
+template <class T>
+Batch<T> load(const T* p) {
+  return Batch<T>::load_unaligned(p);
+}
+template <class T>
+void store(T* p, const Batch<T>& b) {
+  b.store_unaligned(p);
+}
+
+/// The first `count` lanes from memory, the others `rest`.
+template <class T>
+Batch<T> load_some(const T* p, std::int64_t count, T rest) {
+  alignas(64) T lanes[kLanes<T>];
+  for (std::int64_t i = 0; i < kLanes<T>; ++i) lanes[i] = i < count ? p[i] : rest;
+  return Batch<T>::load_aligned(lanes);
+}
+template <class T>
+void store_some(T* p, const Batch<T>& b, std::int64_t count) {
+  alignas(64) T lanes[kLanes<T>];
+  b.store_aligned(lanes);
+  for (std::int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+}
+
+template <Write kWrite, class T>
+void put(T* p, const Batch<T>& b) {
+  if constexpr (kWrite == Write::assign) {
+    store(p, b);
+  } else {
+    store(p, load(p) + b);
+  }
+}
+template <Write kWrite, class T>
+void put_some(T* p, const Batch<T>& b, std::int64_t count) {
+  if constexpr (kWrite == Write::assign) {
+    store_some(p, b, count);
+  } else {
+    store_some(p, load_some(p, count, T(0)) + b, count);
+  }
+}
+template <class T>
+void put_one(T* p, T value, Write write) {
+  *p = write == Write::assign ? value : *p + value;
+}
+
+/// out[i] (= or +=) body(i) over n elements; body(i, count) makes a batch, of whose lanes `count` matter.
+template <class T, class Body>
+void for_batches(std::int64_t n, T* out, Write write, Body&& body) {
+  const auto run = [&]<Write kWrite>() {
+    std::int64_t i = 0;
+    for (; i + kLanes<T> <= n; i += kLanes<T>) put<kWrite>(out + i, body(i, kLanes<T>));
+    if (i < n) put_some<kWrite>(out + i, body(i, n - i), n - i);
+  };
+  if (write == Write::assign) {
+    run.template operator()<Write::assign>();
+  } else {
+    run.template operator()<Write::accumulate>();
+  }
+}
+
+/// A whole batch when count says so, else what there is with `rest` behind it.
+template <class T>
+Batch<T> load_up_to(const T* p, std::int64_t count, T rest) {
+  return count == kLanes<T> ? load(p) : load_some(p, count, rest);
+}
+
+template <class T>
+T add_lanes(const Batch<T>& b) {
+  alignas(64) T lanes[kLanes<T>];
+  b.store_aligned(lanes);
+  for (std::int64_t half = kLanes<T> / 2; half > 0; half /= 2) {
+    for (std::int64_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+}  // namespace
+
+namespace XGRAD_KERNEL_ISA {
+// Each kernel source fills its part of the table.
+void fill_elementwise(Table<float>& f, Table<double>& d);
+void fill_reduce(Table<float>& f, Table<double>& d);
+void fill_softmax(Table<float>& f, Table<double>& d);
+void fill_random(Table<float>& f, Table<double>& d);
+void fill_update(Table<float>& f, Table<double>& d);
+}  // namespace XGRAD_KERNEL_ISA
+
+}  // namespace xgrad::kernels

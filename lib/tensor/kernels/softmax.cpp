@@ -1,0 +1,178 @@
+// Softmax and its relatives over n of [outer, n, inner]. Along contiguous memory (inner = 1) a batch holds
+// neighbours of one row; otherwise it holds neighbouring rows, and n is walked in strides.
+#include <cmath>
+#include <limits>
+
+#include "lib/tensor/kernels/simd.hpp"
+
+namespace xgrad::kernels {
+namespace {
+
+template <class T>
+constexpr T kLowest = -std::numeric_limits<T>::infinity();
+
+/// One line of n numbers, `lanes` lines side by side: element k is the batch at x + k * stride.
+/// A row of contiguous memory is one line whose batches are its pieces, folded over lanes at the end.
+template <class T>
+struct Line {
+  std::int64_t steps, stride, count, last_count;  // last_count: lanes of the last step that matter
+  bool row;
+
+  static Line along_row(std::int64_t n) {
+    const std::int64_t steps = (n + kLanes<T> - 1) / kLanes<T>;
+    return {steps, kLanes<T>, kLanes<T>, n - (steps - 1) * kLanes<T>, true};
+  }
+  static Line across(std::int64_t n, std::int64_t inner, std::int64_t count) {
+    return {n, inner, count, count, false};
+  }
+
+  std::int64_t lanes(std::int64_t k) const { return k + 1 < steps ? count : last_count; }
+  Batch<T> at(const T* x, std::int64_t k, T rest) const { return load_up_to(x + k * stride, lanes(k), rest); }
+
+  template <class Combine>
+  Batch<T> fold(Batch<T> b, Combine&& combine) const {
+    if (!row) return b;
+    alignas(64) T lanes_of[kLanes<T>];
+    b.store_aligned(lanes_of);
+    for (std::int64_t half = kLanes<T> / 2; half > 0; half /= 2) {
+      for (std::int64_t i = 0; i < half; ++i) lanes_of[i] = combine(lanes_of[i], lanes_of[i + half]);
+    }
+    return Batch<T>(lanes_of[0]);
+  }
+
+  /// The maximum in every lane; where all is -inf, 0, so that subtracting it is harmless.
+  Batch<T> top(const T* x) const {
+    Batch<T> m(kLowest<T>);
+    for (std::int64_t k = 0; k < steps; ++k) m = xsimd::max(m, at(x, k, kLowest<T>));
+    m = fold(m, [](T a, T b) { return a > b ? a : b; });
+    return xsimd::select(m == Batch<T>(kLowest<T>), Batch<T>(T(0)), m);
+  }
+  template <class Term>
+  Batch<T> sum(Term&& term) const {
+    Batch<T> a(T(0));
+    for (std::int64_t k = 0; k < steps; ++k) a += term(k);
+    return fold(a, [](T p, T q) { return p + q; });
+  }
+  template <class Value>
+  void write(T* y, Write mode, Value&& value) const {
+    for (std::int64_t k = 0; k < steps; ++k) {
+      const Batch<T> v = value(k);
+      T* p = y + k * stride;
+      const std::int64_t n = lanes(k);
+      if (mode == Write::assign) {
+        n == kLanes<T> ? put<Write::assign>(p, v) : put_some<Write::assign>(p, v, n);
+      } else {
+        n == kLanes<T> ? put<Write::accumulate>(p, v) : put_some<Write::accumulate>(p, v, n);
+      }
+    }
+  }
+};
+
+/// Calls body(line, offset in a tensor, offset in what the reduction leaves) for every line.
+template <class T, class Body>
+void for_lines(Extents e, Body&& body) {
+  if (e.n == 0) return;
+  for (std::int64_t o = 0; o < e.outer; ++o) {
+    if (e.inner == 1) {
+      body(Line<T>::along_row(e.n), o * e.n, o);
+      continue;
+    }
+    for (std::int64_t i = 0; i < e.inner; i += kLanes<T>) {
+      const std::int64_t left = e.inner - i;
+      body(Line<T>::across(e.n, e.inner, left < kLanes<T> ? left : kLanes<T>), o * e.n * e.inner + i,
+           o * e.inner + i);
+    }
+  }
+}
+
+template <class T>
+Batch<T> exp_sum(const Line<T>& line, const T* x, const Batch<T>& top) {
+  return line.sum([&](auto k) { return xsimd::exp(line.at(x, k, kLowest<T>) - top); });
+}
+
+template <class T>
+void logsumexp(const T* x, Extents e, T* y, Write write) {
+  if (e.n == 0) {
+    for (std::int64_t i = 0; i < e.outer * e.inner; ++i) put_one(y + i, kLowest<T>, write);
+    return;
+  }
+  for_lines<T>(e, [&](const Line<T>& line, auto at, auto reduced) {
+    const Batch<T> top = line.top(x + at);
+    const Batch<T> result = top + xsimd::log(exp_sum(line, x + at, top));
+    const std::int64_t count = line.row ? 1 : line.count;
+    if (write == Write::assign) {
+      put_some<Write::assign>(y + reduced, result, count);
+    } else {
+      put_some<Write::accumulate>(y + reduced, result, count);
+    }
+  });
+}
+
+template <class T>
+void softmax(const T* x, Extents e, T* y, Write write) {
+  for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
+    const Batch<T> top = line.top(x + at);
+    if (write == Write::accumulate) {
+      const Batch<T> total = exp_sum(line, x + at, top);
+      line.write(y + at, write,
+                 [&](auto k) { return xsimd::exp(line.at(x + at, k, kLowest<T>) - top) / total; });
+      return;
+    }
+    // The destination holds the exponentials in between.
+    line.write(y + at, write, [&](auto k) { return xsimd::exp(line.at(x + at, k, kLowest<T>) - top); });
+    const Batch<T> total = line.sum([&](auto k) { return line.at(y + at, k, T(0)); });
+    line.write(y + at, write, [&](auto k) { return line.at(y + at, k, T(0)) / total; });
+  });
+}
+
+template <class T>
+void log_softmax(const T* x, Extents e, T* y, Write write) {
+  for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
+    const Batch<T> top = line.top(x + at);
+    const Batch<T> log_total = xsimd::log(exp_sum(line, x + at, top));
+    line.write(y + at, write, [&](auto k) { return (line.at(x + at, k, T(0)) - top) - log_total; });
+  });
+}
+
+template <class T>
+void softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
+  for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
+    const Batch<T> dot =
+        line.sum([&](auto k) { return line.at(u + at, k, T(0)) * line.at(y + at, k, T(0)); });
+    line.write(dx + at, write,
+               [&](auto k) { return line.at(y + at, k, T(0)) * (line.at(u + at, k, T(0)) - dot); });
+  });
+}
+
+template <class T>
+void log_softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
+  for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
+    const Batch<T> total = line.sum([&](auto k) { return line.at(u + at, k, T(0)); });
+    line.write(dx + at, write, [&](auto k) {
+      return line.at(u + at, k, T(0)) - xsimd::exp(line.at(y + at, k, T(0))) * total;
+    });
+  });
+}
+
+template <class T>
+void exp_minus(const T* x, T shift, T scale, T* y, std::int64_t n, Write write) {
+  for_batches<T>(n, y, write, [&](auto i, auto count) {
+    return Batch<T>(scale) * xsimd::exp(load_up_to(x + i, count, T(0)) - Batch<T>(shift));
+  });
+}
+
+template <class T>
+void fill(Table<T>& t) {
+  t.exp_minus = exp_minus<T>;
+  t.logsumexp = logsumexp<T>;
+  t.softmax = softmax<T>;
+  t.log_softmax = log_softmax<T>;
+  t.softmax_grad = softmax_grad<T>;
+  t.log_softmax_grad = log_softmax_grad<T>;
+}
+
+}  // namespace
+
+void XGRAD_KERNEL_ISA::fill_softmax(Table<float>& f, Table<double>& d) { fill(f), fill(d); }
+
+}  // namespace xgrad::kernels

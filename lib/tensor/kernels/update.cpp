@@ -1,0 +1,40 @@
+// The optimisers' updates: one pass over the weights.
+#include <cmath>
+
+#include "lib/tensor/kernels/simd.hpp"
+
+namespace xgrad::kernels {
+namespace {
+
+template <class T>
+void sgd(T* w, const T* g, T* v, std::int64_t n, T rate, T momentum, T decay, bool nesterov) {
+  if (!v) {
+    for (std::int64_t i = 0; i < n; ++i) w[i] -= rate * (g[i] + decay * w[i]);
+    return;
+  }
+  const T lead = nesterov ? momentum : T(1), own = nesterov ? T(1) : T(0);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T step = g[i] + decay * w[i];
+    v[i] = momentum * v[i] + step;
+    w[i] -= rate * (own * step + lead * v[i]);
+  }
+}
+
+template <class T>
+void adam(T* w, const T* g, T* m, T* v, std::int64_t n, T rate, T beta1, T beta2, T epsilon, T decay) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T step = g[i] + decay * w[i];
+    m[i] = beta1 * m[i] + (1 - beta1) * step;
+    v[i] = beta2 * v[i] + (1 - beta2) * step * step;
+    w[i] -= rate * m[i] / (std::sqrt(v[i]) + epsilon);
+  }
+}
+
+}  // namespace
+
+void XGRAD_KERNEL_ISA::fill_update(Table<float>& f, Table<double>& d) {
+  f.sgd = sgd<float>, d.sgd = sgd<double>;
+  f.adam = adam<float>, d.adam = adam<double>;
+}
+
+}  // namespace xgrad::kernels

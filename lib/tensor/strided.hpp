@@ -1,0 +1,72 @@
+// Walking several tensors of different strides in step: what broadcasting, transposing and slicing come to.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "xgrad/tensor/shape.hpp"
+
+namespace xgrad {
+
+/// Row-major strides of a contiguous tensor of shape `from`, seen as shape `to` by broadcasting: 0 on the
+/// axes along which it is repeated.
+inline std::array<std::int64_t, kMaxRank> broadcast_strides(const Shape& from, const Shape& to) {
+  std::array<std::int64_t, kMaxRank> strides{};
+  std::int64_t stride = 1;
+  for (int i = from.rank() - 1, j = to.rank() - 1; i >= 0; --i, --j) {
+    strides[static_cast<std::size_t>(j)] = from[i] == 1 ? 0 : stride;
+    stride *= from[i];
+  }
+  return strides;
+}
+
+/// A loop nest over `rank` axes for K tensors; the axes are merged where all strides allow.
+template <std::size_t K>
+struct LoopNest {
+  int rank = 0;
+  std::array<std::int64_t, kMaxRank> extents{};
+  std::array<std::array<std::int64_t, kMaxRank>, K> strides{};
+
+  LoopNest(const Shape& shape, const std::array<std::array<std::int64_t, kMaxRank>, K>& given) {
+    for (int axis = 0; axis < shape.rank(); ++axis) {
+      const auto a = static_cast<std::size_t>(axis);
+      if (shape[axis] == 1) continue;
+      bool merge = rank > 0;
+      for (std::size_t k = 0; k < K && merge; ++k) {
+        merge = strides[k][static_cast<std::size_t>(rank - 1)] == given[k][a] * shape[axis];
+      }
+      if (!merge) ++rank;
+      const auto r = static_cast<std::size_t>(rank - 1);
+      extents[r] = merge ? extents[r] * shape[axis] : shape[axis];
+      for (std::size_t k = 0; k < K; ++k) strides[k][r] = given[k][a];
+    }
+    if (rank == 0) rank = 1, extents[0] = 1;
+  }
+
+  /// Calls body(offsets, n, steps) for every run along the innermost axis: where each tensor's run starts,
+  /// how long it is, and each tensor's step along it.
+  template <class Body>
+  void for_each_run(Body&& body) const {
+    std::array<std::int64_t, K> offsets{}, steps{};
+    std::array<std::int64_t, kMaxRank> index{};
+    const auto inner = static_cast<std::size_t>(rank - 1);
+    for (std::size_t a = 0; a <= inner; ++a) {
+      if (extents[a] == 0) return;
+    }
+    for (std::size_t k = 0; k < K; ++k) steps[k] = strides[k][inner];
+    for (;;) {
+      body(offsets, extents[inner], steps);
+      std::size_t axis = inner;
+      for (;;) {
+        if (axis == 0) return;
+        --axis;
+        for (std::size_t k = 0; k < K; ++k) offsets[k] += strides[k][axis];
+        if (++index[axis] < extents[axis]) break;
+        for (std::size_t k = 0; k < K; ++k) offsets[k] -= strides[k][axis] * extents[axis];
+        index[axis] = 0;
+      }
+    }
+  }
+};
+
+}  // namespace xgrad
