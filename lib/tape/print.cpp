@@ -56,7 +56,43 @@ std::string escaped(const std::string& s) {
   return result;
 }
 
+/// One axis of a value and what is inside it.
+template <class T>
+void print_axis(std::ostream& out, const T* data, const Shape& shape, int axis, std::int64_t stride) {
+  if (axis == shape.rank()) {
+    out << +*data;
+    return;
+  }
+  constexpr std::int64_t kLong = 1000, kEdge = 3;
+  const std::int64_t n = shape[axis], inner = n ? stride / n : 0;
+  const bool cut = shape.size() > kLong && n > 2 * kEdge;
+  out << '[';
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (i) out << ", ";
+    if (cut && i == kEdge) {
+      out << "..., ";
+      i = n - kEdge;
+    }
+    print_axis(out, data + i * inner, shape, axis + 1, inner);
+  }
+  out << ']';
+}
+
 }  // namespace
+
+std::ostream& operator<<(std::ostream& out, const Var& v) {
+  const ConstView x = v.view();
+  const auto print = [&]<class T>() { print_axis(out, x.as<T>(), x.shape(), 0, x.size()); };
+  switch (x.dtype) {
+    case DType::float32: print.template operator()<float>(); break;
+    case DType::float64: print.template operator()<double>(); break;
+    case DType::int32: print.template operator()<std::int32_t>(); break;
+    case DType::int64: print.template operator()<std::int64_t>(); break;
+    case DType::uint8: print.template operator()<std::uint8_t>(); break;
+    case DType::boolean: print.template operator()<bool>(); break;
+  }
+  return out;
+}
 
 void Tape::print(std::ostream& out) const {
   const TapeState& state = *state_;

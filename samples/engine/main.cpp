@@ -21,12 +21,6 @@ Var f(const Var& x) {
   return sum(10 * log_cosh(b - square(a)) + square(1 - a));
 }
 
-void print(const char* name, const Var& v) {
-  std::cout << name << " =";
-  for (double value : v.array<double>()) std::cout << ' ' << value;
-  std::cout << '\n';
-}
-
 int main(int argc, char** argv) try {
   Tape tape;
   const Var x = tape.input(xt::xarray<double>{-0.5, 0.75});
@@ -39,11 +33,11 @@ int main(int argc, char** argv) try {
     if (!file.flush()) throw IoError(std::string("cannot write ") + argv[1]);
   }
 
-  print("f(x)", y);
   const Var gradient = grad(y, {x}, {.create_graph = true})[0];
-  print("gradient", gradient);
-  print("Hessian, row 0", grad(slice(gradient, 0, 0, 1), {x})[0]);
-  print("Hessian, row 1", grad(slice(gradient, 0, 1, 2), {x})[0]);
+  std::cout << "f(x) = " << y << "\ngradient = " << gradient << '\n';
+  for (int i : {0, 1}) {
+    std::cout << "Hessian, row " << i << " = " << grad(slice(gradient, 0, i, i + 1), {x})[0] << '\n';
+  }
 
   const auto scalar = [](std::span<const Var> v) { return f(v[0]); };
   std::cout << "gradcheck: " << gradcheck(scalar, {x.array<double>()}).text() << '\n';

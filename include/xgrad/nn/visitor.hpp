@@ -62,9 +62,10 @@ concept Visitable = requires(Model& model, Visitor& v) {
   model.visit(v);
 };
 
-/// Handles of all parameters, in the order of visiting; a parameter without a name takes its path.
-template <Visitable Model>
-std::vector<Parameter> parameters(Model& model) {
+/// Handles of all parameters of a model, or of several, in the order of visiting, each once; a parameter without
+/// a name takes its path.
+template <Visitable... Models>
+std::vector<Parameter> parameters(Models&... models) {
   std::vector<Parameter> all;
   Visitor v([&](const std::string& path, Parameter& p, double) {
     if (p.name().empty()) p.set_name(path);
@@ -73,7 +74,7 @@ std::vector<Parameter> parameters(Model& model) {
     }
     all.push_back(p.share());
   });
-  model.visit(v);
+  (models.visit(v), ...);
   return all;
 }
 

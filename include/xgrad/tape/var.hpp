@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <type_traits>
 #include <utility>
 
@@ -98,5 +99,8 @@ class Var {
 };
 
 static_assert(sizeof(Var) == 16);
+
+/// Writes the value as NumPy does, `[[1, 2], [3, 4]]`; the middle of long axes is left out.
+std::ostream& operator<<(std::ostream& out, const Var& v);
 
 }  // namespace xgrad
