@@ -48,6 +48,9 @@ struct Table {
   /// in groups of 64: number e of a group is word e / 16 of block e % 16 of the group's 16 Philox blocks.
   void (*dropout)(const T* x, T* y, std::int64_t n, Key key, std::uint64_t threshold, T scale, Write write);
 
+  /// y = (x - min) / width
+  void (*scale_bytes)(const std::uint8_t* x, T* y, std::int64_t n, T min, T width);
+
   /// w -= rate (g + decay w), with the gradient smoothed by v = momentum v + (g + decay w) when v is not
   /// null, and looked at from where v leads when nesterov.
   void (*sgd)(T* w, const T* g, T* v, std::int64_t n, T rate, T momentum, T decay, bool nesterov);

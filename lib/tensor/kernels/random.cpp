@@ -1,4 +1,10 @@
-// Dropout: Philox blocks sixteen at a time, in plain loops that the compiler turns into vector code.
+// Dropout. Philox needs products of 32 by 32 bits; every instruction set has them for the even 32-bit lanes
+// of a register, so two sets of blocks, even and odd, are computed in 64-bit lanes and interleaved at the
+// end.
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include "lib/tensor/kernels/simd.hpp"
 
 namespace xgrad::kernels {
@@ -7,30 +13,80 @@ namespace {
 constexpr int kBlocks = 16;
 constexpr int kGroup = 4 * kBlocks;
 
+// The few operations on registers of 64-bit lanes.
+#if defined(__AVX512F__)
+using Lanes = __m512i;
+Lanes every_other(std::uint64_t x) {
+  return _mm512_add_epi64(_mm512_set1_epi64(static_cast<long long>(x)),
+                          _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0));
+}
+Lanes all(std::uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
+Lanes product(Lanes a, Lanes b) { return _mm512_mul_epu32(a, b); }
+Lanes high(Lanes a) { return _mm512_srli_epi64(a, 32); }
+Lanes raised(Lanes a) { return _mm512_slli_epi64(a, 32); }
+void save(std::uint32_t* p, Lanes a) { _mm512_storeu_si512(p, a); }
+#elif defined(__AVX2__)
+using Lanes = __m256i;
+Lanes every_other(std::uint64_t x) {
+  return _mm256_add_epi64(_mm256_set1_epi64x(static_cast<long long>(x)), _mm256_set_epi64x(6, 4, 2, 0));
+}
+Lanes all(std::uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
+Lanes product(Lanes a, Lanes b) { return _mm256_mul_epu32(a, b); }
+Lanes high(Lanes a) { return _mm256_srli_epi64(a, 32); }
+Lanes raised(Lanes a) { return _mm256_slli_epi64(a, 32); }
+void save(std::uint32_t* p, Lanes a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a); }
+#elif defined(__SSE2__)
+using Lanes = __m128i;
+Lanes every_other(std::uint64_t x) {
+  return _mm_add_epi64(_mm_set1_epi64x(static_cast<long long>(x)), _mm_set_epi64x(2, 0));
+}
+Lanes all(std::uint64_t x) { return _mm_set1_epi64x(static_cast<long long>(x)); }
+Lanes product(Lanes a, Lanes b) { return _mm_mul_epu32(a, b); }
+Lanes high(Lanes a) { return _mm_srli_epi64(a, 32); }
+Lanes raised(Lanes a) { return _mm_slli_epi64(a, 32); }
+void save(std::uint32_t* p, Lanes a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), a); }
+#else
+using Lanes = std::uint64_t;
+Lanes every_other(std::uint64_t x) { return x; }
+Lanes all(std::uint64_t x) { return x; }
+Lanes product(Lanes a, Lanes b) { return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF); }
+Lanes high(Lanes a) { return a >> 32; }
+Lanes raised(Lanes a) { return a << 32; }
+void save(std::uint32_t* p, Lanes a) {
+  p[0] = static_cast<std::uint32_t>(a), p[1] = static_cast<std::uint32_t>(a >> 32);
+}
+#endif
+
+/// Blocks first, first + 2, ... in the low halves of the lanes; what is in the high halves does not matter.
+struct Words {
+  Lanes c0, c1, c2, c3;
+
+  Words(Key key, std::uint64_t first)
+      : c0(every_other(first)), c1(high(c0)), c2(all(key.stream)), c3(all(key.stream >> 32)) {
+    auto k0 = static_cast<std::uint32_t>(key.seed), k1 = static_cast<std::uint32_t>(key.seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+      const Lanes a = product(c0, all(0xD2511F53)), b = product(c2, all(0xCD9E8D57));
+      c0 = high(b) ^ c1 ^ all(k0);
+      c1 = b;
+      c2 = high(a) ^ c3 ^ all(k1);
+      c3 = a;
+      k0 += 0x9E3779B9, k1 += 0xBB67AE85;
+    }
+  }
+};
+
+Lanes interleaved(Lanes even, Lanes odd) { return (even & all(0xFFFFFFFF)) | raised(odd); }
+
 /// The 64 numbers of a group: word w of block first + i is at w * kBlocks + i.
 void random_group(Key key, std::uint64_t first, std::uint32_t* out) {
-  std::uint32_t c0[kBlocks], c1[kBlocks], c2[kBlocks], c3[kBlocks];
-  for (int i = 0; i < kBlocks; ++i) {
-    const std::uint64_t block = first + static_cast<std::uint64_t>(i);
-    c0[i] = static_cast<std::uint32_t>(block);
-    c1[i] = static_cast<std::uint32_t>(block >> 32);
-    c2[i] = static_cast<std::uint32_t>(key.stream);
-    c3[i] = static_cast<std::uint32_t>(key.stream >> 32);
-  }
-  auto k0 = static_cast<std::uint32_t>(key.seed), k1 = static_cast<std::uint32_t>(key.seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < kBlocks; ++i) {
-      const std::uint64_t a = std::uint64_t{0xD2511F53} * c0[i];
-      const std::uint64_t b = std::uint64_t{0xCD9E8D57} * c2[i];
-      c0[i] = static_cast<std::uint32_t>(b >> 32) ^ c1[i] ^ k0;
-      c1[i] = static_cast<std::uint32_t>(b);
-      c2[i] = static_cast<std::uint32_t>(a >> 32) ^ c3[i] ^ k1;
-      c3[i] = static_cast<std::uint32_t>(a);
-    }
-    k0 += 0x9E3779B9, k1 += 0xBB67AE85;
-  }
-  for (int i = 0; i < kBlocks; ++i) {
-    out[i] = c0[i], out[kBlocks + i] = c1[i], out[2 * kBlocks + i] = c2[i], out[3 * kBlocks + i] = c3[i];
+  constexpr int kAtOnce = sizeof(Lanes) / 4;
+  for (int i = 0; i < kBlocks; i += kAtOnce) {
+    const Words even(key, first + static_cast<std::uint64_t>(i)),
+        odd(key, first + static_cast<std::uint64_t>(i) + 1);
+    save(out + i, interleaved(even.c0, odd.c0));
+    save(out + kBlocks + i, interleaved(even.c1, odd.c1));
+    save(out + 2 * kBlocks + i, interleaved(even.c2, odd.c2));
+    save(out + 3 * kBlocks + i, interleaved(even.c3, odd.c3));
   }
 }
 

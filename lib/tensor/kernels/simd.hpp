@@ -36,7 +36,21 @@ void store(T* p, const Batch<T>& b) {
   b.store_unaligned(p);
 }
 
-/// The first `count` lanes from memory, the others `rest`.
+/// The first `count` lanes from memory, the others `rest`; and the first `count` lanes to memory.
+#if defined(XGRAD_KERNEL_AVX512)
+inline Batch<float> load_some(const float* p, std::int64_t count, float rest) {
+  return _mm512_mask_loadu_ps(_mm512_set1_ps(rest), static_cast<__mmask16>((1u << count) - 1), p);
+}
+inline Batch<double> load_some(const double* p, std::int64_t count, double rest) {
+  return _mm512_mask_loadu_pd(_mm512_set1_pd(rest), static_cast<__mmask8>((1u << count) - 1), p);
+}
+inline void store_some(float* p, const Batch<float>& b, std::int64_t count) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), b);
+}
+inline void store_some(double* p, const Batch<double>& b, std::int64_t count) {
+  _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << count) - 1), b);
+}
+#else
 template <class T>
 Batch<T> load_some(const T* p, std::int64_t count, T rest) {
   alignas(64) T lanes[kLanes<T>];
@@ -49,6 +63,7 @@ void store_some(T* p, const Batch<T>& b, std::int64_t count) {
   b.store_aligned(lanes);
   for (std::int64_t i = 0; i < count; ++i) p[i] = lanes[i];
 }
+#endif
 
 template <Write kWrite, class T>
 void put(T* p, const Batch<T>& b) {

@@ -1,4 +1,5 @@
-// The optimisers' updates: one pass over the weights.
+// The optimisers' updates, one pass over the weights, and the scaling of pixels: plain loops, which the
+// compiler turns into vector code.
 #include <cmath>
 
 #include "lib/tensor/kernels/simd.hpp"
@@ -30,10 +31,16 @@ void adam(T* w, const T* g, T* m, T* v, std::int64_t n, T rate, T beta1, T beta2
   }
 }
 
+template <class T>
+void scale_bytes(const std::uint8_t* x, T* y, std::int64_t n, T min, T width) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = (static_cast<T>(x[i]) - min) / width;
+}
+
 }  // namespace
 
 void XGRAD_KERNEL_ISA::fill_update(Table<float>& f, Table<double>& d) {
   f.sgd = sgd<float>, d.sgd = sgd<double>;
+  f.scale_bytes = scale_bytes<float>, d.scale_bytes = scale_bytes<double>;
   f.adam = adam<float>, d.adam = adam<double>;
 }
 
