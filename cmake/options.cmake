@@ -5,7 +5,8 @@ target_compile_options(xgrad_options INTERFACE
   $<$<BOOL:${XGRAD_WERROR}>:-Werror>)
 if(XGRAD_SANITIZE)
   target_compile_options(xgrad_options INTERFACE -fsanitize=${XGRAD_SANITIZE} -fno-omit-frame-pointer
-                         -fno-sanitize-recover=all)
+                         -fno-sanitize-recover=all
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # false alarms under sanitizers, as gcc's manual says
   target_link_options(xgrad_options INTERFACE -fsanitize=${XGRAD_SANITIZE})
 endif()
 if(XGRAD_COVERAGE)

@@ -114,8 +114,8 @@ template <>
 struct Derivative<functions::Mul> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
   static void vjp(Backward& b) {
-    b.dx(0) += sum_to(b.dy() * b.x(1), b.x_shape(0));
-    b.dx(1) += sum_to(b.dy() * b.x(0), b.x_shape(1));
+    b.dx(0) += sum_to(cotangent_mul(b.dy(), b.x(1)), b.x_shape(0));
+    b.dx(1) += sum_to(cotangent_mul(b.dy(), b.x(0)), b.x_shape(1));
   }
 };
 
@@ -123,8 +123,27 @@ template <>
 struct Derivative<functions::Div> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(1) | kReadsOutput};
   static void vjp(Backward& b) {
-    b.dx(0) += sum_to(b.dy() / b.x(1), b.x_shape(0));
-    b.dx(1) += sum_to(-(b.dy() * b.y() / b.x(1)), b.x_shape(1));
+    b.dx(0) += sum_to(cotangent_div(b.dy(), b.x(1)), b.x_shape(0));
+    b.dx(1) += sum_to(-cotangent_div(cotangent_mul(b.dy(), b.y()), b.x(1)), b.x_shape(1));
+  }
+};
+
+// Where u = 0 these two are 0 for every x, so their slope in x is 0 there, however large the cotangent is.
+template <>
+struct Derivative<functions::CotangentMul> {
+  static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
+  static void vjp(Backward& b) {
+    b.dx(0) += sum_to(cotangent_mul(b.dy(), b.x(1)), b.x_shape(0));
+    b.dx(1) += sum_to(cotangent_mul(b.x(0), b.dy()), b.x_shape(1));
+  }
+};
+
+template <>
+struct Derivative<functions::CotangentDiv> {
+  static constexpr Reads reads[] = {reads_x(1), reads_x(1) | kReadsOutput};
+  static void vjp(Backward& b) {
+    b.dx(0) += sum_to(cotangent_div(b.dy(), b.x(1)), b.x_shape(0));
+    b.dx(1) += sum_to(-cotangent_div(cotangent_mul(b.y(), b.dy()), b.x(1)), b.x_shape(1));
   }
 };
 
@@ -153,10 +172,11 @@ struct Derivative<functions::Pow> {
     // y x^(y-1): where y = 0 the value is constant in x, also at x = 0 where the power is infinite.
     const Var x = b.x(0), y = b.x(1), zero = scalar_like(b.dy(), 0), one = scalar_like(b.dy(), 1);
     const Var constant = equal(y, zero);
-    b.dx(0) +=
-        sum_to(where(constant, zero, b.dy() * (y * pow(x, where(constant, one, y - one)))), b.x_shape(0));
+    const Var power = y * pow(x, where(constant, one, y - one));
+    b.dx(0) += sum_to(where(constant, zero, cotangent_mul(b.dy(), power)), b.x_shape(0));
     const Var base_zero = equal(x, zero);
-    b.dx(1) += sum_to(where(base_zero, zero, b.dy() * (b.y() * log(where(base_zero, one, x)))), b.x_shape(1));
+    const Var slope = b.y() * log(where(base_zero, one, x));
+    b.dx(1) += sum_to(where(base_zero, zero, cotangent_mul(b.dy(), slope)), b.x_shape(1));
   }
 };
 

@@ -16,6 +16,18 @@ namespace {
 
 Shape batch_of(const Shape& x) { return Shape(std::span(x.begin(), static_cast<std::size_t>(x.rank() - 2))); }
 
+/// @throws ShapeError unless x and y, matrices or vectors, have the extent in common that a product sums
+/// over.
+void require_inner(const Shape& x, const Shape& y, bool transpose_x, bool transpose_y) {
+  const int i = x.rank(), j = y.rank();
+  transpose_x = transpose_x && i > 1, transpose_y = transpose_y && j > 1;
+  const std::int64_t m = x[transpose_x ? i - 2 : i - 1], n = y[transpose_y || j == 1 ? j - 1 : j - 2];
+  if (m == n) return;
+  throw ShapeError(detail::text("matmul: inner extents differ, ", m, " and ", n, ", for x ", x,
+                                transpose_x ? " transposed" : "", " and y ", y,
+                                transpose_y ? " transposed" : ""));
+}
+
 struct MatMul {
   static constexpr const char* name = "matmul";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
@@ -26,21 +38,20 @@ struct MatMul {
     return {x[transpose_x ? i + 1 : i], y[transpose_y ? j : j + 1], x[transpose_x ? i : i + 1], transpose_x,
             transpose_y};
   }
-  std::int64_t inner_of_y(const Shape& y) const { return y[transpose_y ? y.rank() - 1 : y.rank() - 2]; }
 
   TensorType infer(Operands x) const {
     const DType dtype = detail::floating_dtype(name, x);
     const Shape &a = x[0].shape(), &b = x[1].shape();
-    const GemmShape s = sizes(a, b);
-    if (s.k != inner_of_y(b)) {
-      throw ShapeError(detail::text("matmul: inner extents differ, ", s.k, " and ", inner_of_y(b), ", for x ",
-                                    a, transpose_x ? " transposed" : "", " and y ", b,
-                                    transpose_y ? " transposed" : ""));
+    require_inner(a, b, transpose_x, transpose_y);
+    Broadcast batch = broadcast(batch_of(a), batch_of(b));
+    if (!batch.ok) {
+      throw ShapeError(detail::text("matmul: batches ", batch_of(a), " and ", batch_of(b),
+                                    " do not broadcast, for x ", a, " and y ", b));
     }
-    Shape shape = detail::broadcast_shape(name, batch_of(a), batch_of(b));
-    shape.push_back(s.m);
-    shape.push_back(s.n);
-    return {dtype, shape};
+    const GemmShape s = sizes(a, b);
+    batch.shape.push_back(s.m);
+    batch.shape.push_back(s.n);
+    return {dtype, batch.shape};
   }
   void eval(Operands x, View z, Write write) const {
     detail::dispatch(z.dtype, [&]<class T>() {
@@ -74,18 +85,21 @@ struct MatMul {
   }
 };
 
+/// @throws ShapeError
+void require_linear(const Shape& x, const Shape& w, const Shape& b) {
+  if (x.rank() > 0 && w.rank() == 2 && b.rank() == 1 && b[0] == w[1] && x[x.rank() - 1] == w[0]) return;
+  throw ShapeError(detail::text("linear: x ", x, ", w ", w, " and b ", b,
+                                " do not fit; x is [..., in], w [in, out], b [out]"));
+}
+
 struct Linear {
   static constexpr const char* name = "linear";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0), kReadsNothing};
 
   TensorType infer(Operands x) const {
     const DType dtype = detail::floating_dtype(name, x);
-    const Shape &v = x[0].shape(), &w = x[1].shape(), &b = x[2].shape();
-    if (w.rank() != 2 || b.rank() != 1 || b[0] != w[1] || v[1] != w[0]) {
-      throw ShapeError(detail::text("linear: x ", v, ", w ", w, " and b ", b,
-                                    " do not fit; x is [..., in], w [in, out], b [out]"));
-    }
-    return {dtype, Shape{v[0], w[1]}};
+    require_linear(x[0].shape(), x[1].shape(), x[2].shape());
+    return {dtype, Shape{x[0].shape()[0], x[1].shape()[1]}};
   }
   void eval(Operands x, View y, Write write) const {
     detail::dispatch(y.dtype, [&]<class T>() {
@@ -116,6 +130,7 @@ Var matmul(const Var& x, const Var& y, bool transpose_x, bool transpose_y) {
   if (i == 0 || j == 0) {
     throw ShapeError(detail::text("matmul: x ", x.shape(), " and y ", y.shape(), " must not be scalars"));
   }
+  require_inner(x.shape(), y.shape(), transpose_x, transpose_y);
   if (i == 1 || j == 1) {
     const Var row = i == 1 ? reshape(x, Shape{1, x.shape()[0]}) : x;
     const Var column = j == 1 ? reshape(y, Shape{y.shape()[0], 1}) : y;
@@ -143,7 +158,7 @@ Var matmul(const Var& x, const Var& y, bool transpose_x, bool transpose_y) {
 
 Var linear(const Var& x, const Var& w, const Var& b) {
   if (x.rank() == 2) return apply(Linear{}, x, w, b);
-  if (x.rank() == 0) throw ShapeError("linear: x must not be a scalar");
+  require_linear(x.shape(), w.shape(), b.shape());
   Shape shape = x.shape();
   const std::int64_t inner = shape[x.rank() - 1];
   std::int64_t rows = 1;

@@ -67,7 +67,7 @@ struct CrossEntropyGrad {
       const T scale = -*x[2].as<T>() / static_cast<T>(dx.shape()[0]);
       T* out = dx.as<T>();
       for (std::int64_t i = 0, n = dx.size(); i < n; ++i) {
-        const T value = t[i] != 0 ? scale * t[i] / p[i] : T(0);
+        const T weight = scale * t[i], value = weight != 0 ? weight / p[i] : T(0);
         out[i] = write == Write::assign ? value : out[i] + value;
       }
     });
@@ -75,10 +75,9 @@ struct CrossEntropyGrad {
   void vjp(Backward& b) const {
     const Var &w = b.dy(), p = b.x(0), t = b.x(1), u = b.x(2);
     const double rows = static_cast<double>(b.x_shape(0)[0]);
-    const Var zero = detail::scalar_like(w, 0), counts = not_equal(t, zero);
-    b.dx(0) += where(counts, w * t * u / (rows * square(p)), zero);
-    b.dx(1) += where(counts, -(w * u / (rows * p)), zero);
-    b.dx(2) += sum(where(counts, -(w * t / (rows * p)), zero));
+    b.dx(0) += cotangent_div(w * t * u, rows * square(p));
+    b.dx(1) += -cotangent_div(w * u, rows * p);
+    b.dx(2) += -sum(cotangent_div(w * t, rows * p));
   }
 };
 
@@ -103,7 +102,7 @@ struct CategoricalCrossEntropy {
   void vjp(Backward& b) const {
     const Var p = b.x(0);
     b.dx(0) += apply(CrossEntropyGrad{}, p, b.x(1), b.dy());
-    b.dx(1) += -(log(p) * (b.dy() / static_cast<double>(b.x_shape(0)[0])));
+    b.dx(1) += -cotangent_mul(b.dy() / static_cast<double>(b.x_shape(0)[0]), log(p));
   }
 };
 
@@ -178,7 +177,7 @@ struct SoftmaxCrossEntropy {
   void vjp(Backward& b) const {
     b.dx(0) += apply(SoftmaxCrossEntropyGrad{}, b.x(0), b.x(1), b.dy());
     if (is_floating(b.x(1).dtype())) {
-      b.dx(1) += -(log_softmax(b.x(0)) * (b.dy() / static_cast<double>(b.x_shape(0)[0])));
+      b.dx(1) += -cotangent_mul(b.dy() / static_cast<double>(b.x_shape(0)[0]), log_softmax(b.x(0)));
     }
   }
 };

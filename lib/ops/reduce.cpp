@@ -61,7 +61,7 @@ struct Max : Reduction {
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
     const Var largest = where(equal(x, y), detail::scalar_like(x, 1), detail::scalar_like(x, 0));
-    b.dx(0) += largest * (u / apply(Sum{axes, true}, largest));
+    b.dx(0) += largest * cotangent_div(u, apply(Sum{axes, true}, largest));
   }
 };
 
@@ -75,7 +75,7 @@ struct LogSumExp : Reduction {
   }
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
-    b.dx(0) += exp(x - y) * u;
+    b.dx(0) += cotangent_mul(u, exp(x - y));
   }
 };
 
@@ -86,7 +86,7 @@ AxisMask mask_of(const char* op, const Var& x, const Axes& axes) { return {axes.
 std::uint8_t Axes::mask(const char* op, int rank) const {
   if (all_) return static_cast<std::uint8_t>((1u << rank) - 1);
   unsigned bits = 0;
-  for (int axis : axes_) {
+  for (int axis : std::span(axes_).first(count_)) {
     const unsigned bit = 1u << normalize_axis(op, axis, rank);
     if (bits & bit) throw ShapeError(detail::text(op, ": axis ", axis, " is named twice"));
     bits |= bit;
@@ -98,6 +98,9 @@ Var sum(const Var& x, const Axes& axes, bool keepdims) {
   return apply(Sum{mask_of("sum", x, axes), keepdims}, x);
 }
 Var mean(const Var& x, const Axes& axes, bool keepdims) {
+  if (!is_floating(x.dtype())) {
+    throw DTypeError(detail::text("mean: operand 0 is ", x.dtype(), ", not floating"));
+  }
   const AxisMask mask = mask_of("mean", x, axes);
   double count = 1;
   for (int i = 0; i < x.rank(); ++i) count *= mask.has(i) ? static_cast<double>(x.shape()[i]) : 1;

@@ -276,6 +276,7 @@ Var slice(const Var& x, int axis, std::optional<std::int64_t> start, std::option
   const int a = normalize_axis("slice", axis, x.rank());
   if (step == 0) throw ShapeError("slice: step must not be 0");
   const std::int64_t n = x.shape()[a];
+  step = std::clamp(step, -n - 1, n + 1);  // a longer one takes no more
   // Python's rules: bounds are clipped to [0, n], or to [-1, n - 1] going backwards.
   const std::int64_t low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
   const auto bound = [&](std::optional<std::int64_t> b, std::int64_t missing) {

@@ -33,7 +33,7 @@ struct SoftmaxGrad : Along {
     const Var &w = b.dy(), y = b.x(1);
     b.dx(0) += detail::softmax_grad(w, y, axis);
     const Var u = b.x(0);
-    b.dx(1) += w * (u - sum(u * y, axis, true)) - u * sum(w * y, axis, true);
+    b.dx(1) += w * (u - sum(cotangent_mul(u, y), axis, true)) - u * sum(cotangent_mul(w, y), axis, true);
   }
 };
 
@@ -59,7 +59,7 @@ struct LogSoftmaxGrad : Along {
   }
   // u - exp(y) sum(u), pulled back from w.
   void vjp(Backward& b) const {
-    const Var &w = b.dy(), p = exp(b.x(1)), weight = w * p;
+    const Var &w = b.dy(), p = exp(b.x(1)), weight = cotangent_mul(w, p);
     b.dx(0) += w - sum(weight, axis, true);
     b.dx(1) += -(weight * sum(b.x(0), axis, true));
   }

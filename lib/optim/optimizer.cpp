@@ -57,6 +57,7 @@ SGD::SGD(std::vector<Parameter> parameters, const SGDOptions& given)
 }
 
 void SGD::step() {
+  if (options.momentum > 0 && velocity_.empty()) velocity_ = make_memory();  // turned on since
   for_each_gradient(parameters_, [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i) {
     kernels::table<T>().sgd(w, g, array<T>(velocity_, i), n, static_cast<T>(options.lr),
                             static_cast<T>(options.momentum), static_cast<T>(options.weight_decay),

@@ -132,23 +132,28 @@ class Pass {
   bool finished_ = false;
 };
 
-/// Adds `v` to the cotangent of a slot. With `move`, nobody else will read `v`.
-void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move) {
+/// Adds `v`, which a vjp of `op` made, to the cotangent of a slot. With `move`, nobody else will read `v`.
+void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const char* op) {
   const std::uint32_t index = Access::index(v);
+  const auto require = [&](bool kept) {
+    if (!kept) throw Error(detail::text(op, ": vjp reads a value that was not kept; name it in `reads`"));
+  };
   if (slot.cotangent && !state.graph) {
     Slot& sum = state.slots[slot.cotangent];
-    if (sum.handles == 1 && (!sum.buffer || sum.buffer->owners == 1)) {
+    // Only what nobody else reads is written to: no Var, no instruction, no other shape of the same memory.
+    if (sum.handles == 1 && sum.uses == 0 && (!sum.buffer || sum.buffer->owners == 1)) {
       const View destination{sum.data, sum.dtype, &sum.shape};
       const Write write = sum.unwritten ? Write::assign : Write::accumulate;
       sum.unwritten = false;
       Instruction* last = state.list.size() > state.deferred_from ? state.list.back() : nullptr;
       if (move && last && last->output == index && !last->executed) {
         state.execute_deferred(state.list.size() - 1);
-        state.check_operands(*last);
+        require(state.has_operands(*last));
         state.execute(*last, &destination, write);
         state.sweep_deferred();
       } else {
         state.flush();
+        require(state.slots[index].data != nullptr);
         Accumulate::add(v.view(), destination, write);
       }
       return;
@@ -156,6 +161,7 @@ void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move) {
   }
   Var sum = slot.cotangent ? apply(Accumulate{}, Access::var(state, slot.cotangent), v) : v;
   state.flush();
+  require(state.slots[Access::index(sum)].data != nullptr);
   if (slot.cotangent) state.release_handle(slot.cotangent);
   slot.cotangent = Access::index(sum);
   ++state.slots[slot.cotangent].handles;
@@ -177,6 +183,9 @@ Var filled_like(TapeState& state, const Slot& slot, double value) {
 /// The checked starting point of a pass.
 Slot& root_of(const Var& y, const char* use) {
   Slot& slot = Access::current_slot(y, use);
+  if (Access::state(y)->deferring) {
+    throw Error(detail::text(use, ": called inside a vjp; use a tape of its own there"));
+  }
   if (!is_floating(slot.dtype)) throw DTypeError(detail::text(use, ": y is ", slot.dtype, ", not floating"));
   return slot;
 }
@@ -201,29 +210,49 @@ void check_versions(TapeState& state, const char* use) {
 /// Lets the cotangents of the leaves be written straight into the parameters' gradients.
 class LeafGradients {
  public:
-  explicit LeafGradients(TapeState& state) : state_(state) {
-    for (const detail::Leaf& leaf : state.leaves) {
+  explicit LeafGradients(TapeState& state) : state_(state) {}
+  void prepare() {
+    for (const detail::Leaf& leaf : state_.leaves) {
       detail::ParameterState& p = *leaf.parameter;
-      Slot& slot = state.slots[leaf.slot];
+      Slot& slot = state_.slots[leaf.slot];
       if (!p.grad) {
         p.grad = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(p.type.shape.size()) *
                                                              size_of(p.type.dtype));
       }
-      slot.cotangent = slot_like(state, slot);
-      Slot& gradient = state.slots[slot.cotangent];
+      if (leaf.version != p.version) continue;  // there may be a second leaf: `finish` adds this one's
+      slot.cotangent = slot_like(state_, slot);
+      Slot& gradient = state_.slots[slot.cotangent];
       ++gradient.handles;
       gradient.data = p.grad.get();
       gradient.unwritten = !p.has_grad;
     }
   }
-  ~LeafGradients() {
+  void finish() {
     for (const detail::Leaf& leaf : state_.leaves) {
       Slot& slot = state_.slots[leaf.slot];
-      if (!slot.cotangent) continue;
+      if (!slot.cotangent || leaf.version != leaf.parameter->version) continue;
       Slot& gradient = state_.slots[slot.cotangent];
       leaf.parameter->has_grad = !gradient.unwritten;
       gradient.unwritten = false;
       state_.release_handle(std::exchange(slot.cotangent, 0));
+    }
+    for (const detail::Leaf& leaf : state_.leaves) {
+      Slot& slot = state_.slots[leaf.slot];
+      if (!slot.cotangent) continue;
+      detail::ParameterState& p = *leaf.parameter;
+      Accumulate::add(state_.view(state_.slots[slot.cotangent]), {p.grad.get(), p.type.dtype, &p.type.shape},
+                      p.has_grad ? Write::accumulate : Write::assign);
+      p.has_grad = true;
+      state_.release_handle(std::exchange(slot.cotangent, 0));
+    }
+    finished_ = true;
+  }
+  ~LeafGradients() {
+    if (finished_) return;
+    for (const detail::Leaf& leaf : state_.leaves) {
+      leaf.parameter->has_grad = false;  // half-made
+      Slot& slot = state_.slots[leaf.slot];
+      if (slot.cotangent) state_.release_handle(std::exchange(slot.cotangent, 0));
     }
   }
   LeafGradients(const LeafGradients&) = delete;
@@ -231,6 +260,7 @@ class LeafGradients {
 
  private:
   TapeState& state_;
+  bool finished_ = false;
 };
 
 }  // namespace
@@ -265,7 +295,7 @@ int Backward::operand_count() const { return instruction_of(instruction_).input_
 Var Backward::x(int i) const {
   const Instruction& instruction = instruction_of(instruction_);
   const std::uint32_t index = operand_of(instruction, i);
-  if (!(reads_ & reads_x(i))) {
+  if (i >= 31 || !(reads_ & reads_x(i))) {
     throw Error(
         detail::text(instruction.op->name, ": vjp reads x(", i, "), which its `reads` does not name"));
   }
@@ -296,11 +326,15 @@ void Backward::Cotangent::add(const Var& v, bool move) const {
   TapeState& state = *backward_.state_;
   Slot& operand = state.slots[operand_of(instruction, operand_)];
   const Slot& given = Access::current_slot(v, instruction.op->name);
+  if (Access::state(v) != &state) {
+    throw TapeMismatch(
+        detail::text(instruction.op->name, ": vjp gives a value of another tape for operand ", operand_));
+  }
   if (given.shape != operand.shape || given.dtype != operand.dtype) {
     throw ShapeError(detail::text(instruction.op->name, ": vjp gives ", given.dtype, ' ', given.shape,
                                   " for operand ", operand_, " of type ", operand.dtype, ' ', operand.shape));
   }
-  add_cotangent(state, operand, v, move && given.handles == 1 && given.uses == 0);
+  add_cotangent(state, operand, v, move && given.handles == 1 && given.uses == 0, instruction.op->name);
 }
 
 // Public functions --------------------------------------------------------------------------------------
@@ -319,9 +353,11 @@ void backward(const Var& loss, BackwardOptions options) {
   const bool consume = !options.keep_recording;
   try {
     LeafGradients gradients(state);
+    gradients.prepare();
     Pass pass(state, false, consume, 0);
-    add_cotangent(state, root, filled_like(state, root, 1), false);
+    add_cotangent(state, root, filled_like(state, root, 1), false, "backward");
     pass.run();
+    gradients.finish();
   } catch (...) {
     if (consume) state.consume();
     throw;
@@ -362,11 +398,12 @@ std::vector<Var> grad(const Var& y, std::span<const Var> xs, const GradOptions& 
     }
   }
   std::vector<Var> result;
+  result.reserve(xs.size());  // nothing may fail between the pass and the end
   if (root.mark == mark) {
     Pass pass(state, options.create_graph, false, mark);
     for (const Var& x : xs) state.slots[Access::index(x)].wanted = true;
     if (!seed) seed = filled_like(state, root, 1);
-    add_cotangent(state, root, seed, false);
+    add_cotangent(state, root, seed, false, "grad");
     pass.run();
     for (const Var& x : xs) {
       const std::uint32_t cotangent = state.slots[Access::index(x)].cotangent;

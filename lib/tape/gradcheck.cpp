@@ -174,8 +174,9 @@ std::string GradcheckReport::text() const {
   std::string lines = detail::text(failures.size(), " of ", entries, " entries do not agree");
   for (std::size_t i = 0; i < std::min<std::size_t>(failures.size(), 10); ++i) {
     const GradcheckFailure& f = failures[i];
-    lines +=
-        detail::text("\n  result ", f.result, " [", f.output, "], operand ", f.operand, " [", f.input, "]: ");
+    lines += f.operand < 0 ? detail::text("\n  result ", f.result, ", a random projection: ")
+                           : detail::text("\n  result ", f.result, " [", f.output, "], operand ", f.operand,
+                                          " [", f.input, "]: ");
     lines += f.what.empty() ? detail::text("analytic ", f.analytic, ", numeric ", f.numeric) : f.what;
   }
   return lines;

@@ -25,6 +25,39 @@ void InstructionArena::pop(const void* first) {
   used_ = static_cast<std::size_t>(p - chunks_[current_].memory.get());
 }
 
+LeafTable::Entry& LeafTable::place(std::vector<Entry>& entries, const ParameterState* parameter) {
+  const std::size_t mask = entries.size() - 1;
+  // Addresses are multiples of 16; the product spreads them over the upper bits.
+  std::size_t i =
+      (reinterpret_cast<std::uintptr_t>(parameter) * std::uint64_t{0x9E3779B97F4A7C15}) >> 32 & mask;
+  while (entries[i].parameter && entries[i].parameter != parameter) i = (i + 1) & mask;
+  return entries[i];
+}
+
+const std::uint32_t* LeafTable::find(const ParameterState* parameter) const {
+  if (entries_.empty()) return nullptr;
+  const Entry& entry = place(const_cast<std::vector<Entry>&>(entries_), parameter);
+  return entry.parameter ? &entry.leaf : nullptr;
+}
+
+void LeafTable::set(const ParameterState* parameter, std::uint32_t leaf) {
+  if (2 * (used_ + 1) > entries_.size()) {
+    std::vector<Entry> larger(std::max<std::size_t>(16, 2 * entries_.size()));
+    for (const Entry& entry : entries_) {
+      if (entry.parameter) place(larger, entry.parameter) = entry;
+    }
+    entries_.swap(larger);
+  }
+  Entry& entry = place(entries_, parameter);
+  used_ += entry.parameter == nullptr;
+  entry = {parameter, leaf};
+}
+
+void LeafTable::clear() {
+  std::fill(entries_.begin(), entries_.end(), Entry{});
+  used_ = 0;
+}
+
 // Slots -------------------------------------------------------------------------------------------------
 
 std::uint32_t TapeState::new_slot(const TensorType& type, SlotKind kind, std::uint8_t depends) {
@@ -232,13 +265,6 @@ bool TapeState::has_operands(const Instruction& instruction) const {
                      [&](std::uint32_t i) { return slots[i].data != nullptr; });
 }
 
-void TapeState::check_operands(const Instruction& instruction) const {
-  if (!has_operands(instruction)) {
-    throw Error(
-        text(instruction.op->name, ": a derivative reads a value that was not kept; name it in `reads`"));
-  }
-}
-
 void TapeState::sweep_deferred() {
   Instruction* first_dropped = nullptr;
   std::size_t kept = deferred_from;
@@ -266,9 +292,15 @@ Reads TapeState::reads_of(const Instruction& instruction) const {
 
 void TapeState::consume() {
   while (!list.empty()) pop_tail();
-  for (const Leaf& leaf : leaves) release_handle(leaf.slot);
+  std::erase_if(past_leaves,
+                [&](const Leaf& leaf) { return slots[leaf.slot].generation != leaf.generation; });
+  for (Leaf& leaf : leaves) {
+    release_handle(leaf.slot);
+    // `leaf` has made room for it.
+    if (slots[leaf.slot].generation == leaf.generation) past_leaves.push_back(std::move(leaf));
+  }
   leaves.clear();
-  leaf_index.clear();
+  leaf_table.clear();
   ++recording;
   next_id = 0;
   deferred_from = 0;

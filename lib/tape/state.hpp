@@ -14,10 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <memory_resource>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "lib/support/buffer_pool.hpp"
@@ -45,7 +43,7 @@ enum class SlotKind : std::uint8_t { free, constant, input, leaf, result };
 struct Leaf {
   std::shared_ptr<ParameterState> parameter;
   std::uint64_t version;
-  std::uint32_t slot;
+  std::uint32_t slot, generation;
 };
 
 struct Slot {
@@ -100,6 +98,26 @@ class StableVector {
   std::size_t size_ = 0;
 };
 
+/// From a parameter to its leaf: a hash table with open addressing, which keeps its memory when it is
+/// cleared.
+class LeafTable {
+ public:
+  /// Null when there is none.
+  const std::uint32_t* find(const ParameterState* parameter) const;
+  void set(const ParameterState* parameter, std::uint32_t leaf);
+  void clear();
+
+ private:
+  struct Entry {
+    const ParameterState* parameter = nullptr;
+    std::uint32_t leaf = 0;
+  };
+  /// Where a parameter is, or where it would be.
+  static Entry& place(std::vector<Entry>& entries, const ParameterState* parameter);
+  std::vector<Entry> entries_;  // none, or a power of two, at most half of them in use
+  std::size_t used_ = 0;
+};
+
 /// Memory for instructions, given back from the end.
 class InstructionArena {
  public:
@@ -132,8 +150,9 @@ struct TapeState {
   BufferPool pool;
 
   std::vector<Leaf> leaves;
-  std::pmr::unsynchronized_pool_resource leaf_memory;  // recycles the nodes: no allocation in later steps
-  std::pmr::unordered_map<const ParameterState*, std::size_t> leaf_index{&leaf_memory};
+  std::vector<Leaf>
+      past_leaves;       // of recordings that are gone, while a Var still reads the parameter's value
+  LeafTable leaf_table;  // the current leaf of each parameter
 
   std::uint32_t recording = 1;
   std::uint32_t next_id = 0;
@@ -166,8 +185,6 @@ struct TapeState {
   /// Executes what is deferred, up to `end` of the list.
   void execute_deferred(std::size_t end);
   bool has_operands(const Instruction& instruction) const;
-  /// @throws Error when a value that an instruction needs is not there: an op's `reads` is incomplete.
-  void check_operands(const Instruction& instruction) const;
   /// Takes deferred instructions that were executed and not recorded off the list.
   void sweep_deferred();
   void flush() {

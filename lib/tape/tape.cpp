@@ -53,7 +53,8 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
   }
   std::uint8_t depends = kOnNothing;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    if (Access::state(*x[i]) != &state && Access::state(*x[i])) {
+    if (Access::state(*x[i]) != &state) {
+      Access::slot(*x[i]);  // throws when it is empty or its tape has ended
       throw TapeMismatch(text(info.name, ": operands 0 and ", i, " belong to different tapes"));
     }
     const Slot& slot = Access::current_slot(*x[i], info.name);
@@ -98,6 +99,7 @@ Tape::~Tape() {
   state_->tape = nullptr;
   state_->orphans = handles;
   state_->slots = {};
+  state_->past_leaves.clear();
   state_->pool.reset();
 }
 
@@ -106,9 +108,8 @@ Var Tape::enter(TensorType type, bool requires_grad, View& view) {
     throw DTypeError(detail::text("input: dtype must be float32 or float64 to be differentiated, not ",
                                   type.dtype, "; enter it with constant"));
   }
-  const bool active = requires_grad && !state_->paused;
   const std::uint32_t index = state_->new_slot(type, requires_grad ? SlotKind::input : SlotKind::constant,
-                                               active ? detail::kOnInput : detail::kOnNothing);
+                                               requires_grad ? detail::kOnInput : detail::kOnNothing);
   Var v = Access::var(*state_, index);
   Slot& slot = state_->slots[index];
   state_->allocate(slot);
@@ -145,29 +146,44 @@ Var Tape::enter_scalar(double value, DType dtype, bool requires_grad) {
 Var Tape::leaf(const Parameter& parameter) {
   const auto& shared = Access::shared_state(parameter);
   detail::ParameterState& p = Access::state(parameter);
-  const auto found = state_->leaf_index.find(&p);
-  if (found != state_->leaf_index.end()) {
-    const detail::Leaf& leaf = state_->leaves[found->second];
-    if (leaf.version == p.version) return Access::var(*state_, leaf.slot);
+  if (const std::uint32_t* found = state_->leaf_table.find(&p)) {
+    const detail::Leaf& current = state_->leaves[*found];
+    if (current.version == p.version) return Access::var(*state_, current.slot);
+    // Written since: a slot of an older value that nothing uses any more may stand for the new one.
+    for (std::size_t i = 0; i < state_->leaves.size(); ++i) {
+      detail::Leaf& leaf = state_->leaves[i];
+      const Slot& slot = state_->slots[leaf.slot];
+      if (leaf.parameter != shared || slot.handles > 1 || slot.uses > 0) continue;
+      state_->leaf_table.set(&p, static_cast<std::uint32_t>(i));
+      leaf.version = p.version;
+      return Access::var(*state_, leaf.slot);
+    }
   }
   // New to this recording, or written since: then a second slot stands for the new value.
-  state_->leaf_index[&p] = state_->leaves.size();
   const std::uint32_t index = state_->new_slot(p.type, SlotKind::leaf, detail::kOnParameter);
+  Var v = Access::var(*state_, index);  // gives the slot back should anything below throw
   Slot& slot = state_->slots[index];
   slot.data = p.value.get();
+  auto &leaves = state_->leaves, &past = state_->past_leaves;
+  if (leaves.size() == leaves.capacity()) leaves.reserve(2 * leaves.size() + 8);
+  const std::size_t places = past.size() + leaves.size() + 1;  // what `consume` may need
+  if (places > past.capacity()) past.reserve(2 * places);
+  state_->leaf_table.set(&p, static_cast<std::uint32_t>(leaves.size()));
+  leaves.push_back({shared, p.version, index, slot.generation});
   ++slot.handles;  // the table's own
-  state_->leaves.push_back({shared, p.version, index});
-  return Access::var(*state_, index);
+  return v;
 }
 
 Tape::Mark Tape::mark() const {
   Mark mark;
+  mark.tape = this;
   mark.recording = state_->recording;
   mark.id = state_->next_id;
   return mark;
 }
 
 void Tape::rewind(Mark mark) {
+  if (mark.tape != this) throw TapeMismatch("rewind: the mark belongs to another tape");
   if (mark.recording != state_->recording) {
     throw StaleVar(detail::text("rewind: the mark belongs to recording ", mark.recording,
                                 ", the current one is ", state_->recording));

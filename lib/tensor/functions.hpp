@@ -6,41 +6,20 @@
 // The lists at the end are the registry: an entry there makes the kernels, the op and the public function.
 #pragma once
 
-#include <cmath>
 #include <type_traits>
+
+#include "lib/tensor/scalar.hpp"
 
 namespace xgrad::functions {
 
 enum DerivativeReads { kNone = 0, kX = 1, kY = 2, kXY = 3, kZero = 4 };
-
-template <class T>
-requires std::is_floating_point_v<T> T select(bool condition, T a, T b) { return condition ? a : b; }
-template <class T>
-requires std::is_floating_point_v<T> T step(T x) { return x > 0 ? T(1) : T(0); }
-template <class T>
-requires std::is_floating_point_v<T> T sign(T x) {
-  return x > 0 ? T(1) : x < 0 ? T(-1) : x;  // 0, -0 and NaN give themselves
-}
-template <class T>
-requires std::is_floating_point_v<T> T in_range(T x, double low, double high) {
-  return x >= T(low) && x <= T(high) ? T(1) : T(0);
-}
-template <class T>
-requires std::is_floating_point_v<T> T exact_pow(T x, T y) { return std::pow(x, y); }
-
-// These names are found by argument-dependent lookup for batches and Vars, here for plain numbers.
-using std::abs;
-using std::exp;
-using std::log;
-using std::sqrt;
-using std::tanh;
 
 struct Neg {
   static constexpr const char* name = "neg";
   static constexpr int reads = kNone;
   template <class T>
   T f(const T& x) const {
-    return -x;
+    return T(-0.0) - x;  // the batches' own minus turns 0 into 0
   }
   template <class T>
   T df_times(const T& u, const T&, const T&) const {
@@ -57,7 +36,7 @@ struct Exp {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return u * y;
+    return cotangent_mul(u, y);
   }
 };
 
@@ -70,7 +49,7 @@ struct Log {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return u / x;
+    return cotangent_div(u, x);
   }
 };
 
@@ -83,7 +62,7 @@ struct Sqrt {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return u / (y + y);
+    return cotangent_div(u, y + y);
   }
 };
 
@@ -96,7 +75,7 @@ struct Square {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return u * (x + x);
+    return cotangent_mul(u, x + x);
   }
 };
 
@@ -109,7 +88,7 @@ struct Abs {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return u * sign(x);
+    return cotangent_mul(u, sign(x));
   }
 };
 
@@ -140,7 +119,7 @@ struct Sigmoid {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return u * (y - y * y);
+    return cotangent_mul(u, y - y * y);
   }
 };
 
@@ -153,7 +132,7 @@ struct Tanh {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return u - u * (y * y);
+    return cotangent_mul(u, 1 - y * y);
   }
 };
 
@@ -228,14 +207,28 @@ struct Maximum {
   static constexpr const char* name = "maximum";
   template <class T>
   static T f(const T& x, const T& y) {
-    return select(x > y || x != x, x, y);
+    return select(x > y, x, select(x == x, y, x));
   }
 };
 struct Minimum {
   static constexpr const char* name = "minimum";
   template <class T>
   static T f(const T& x, const T& y) {
-    return select(x < y || x != x, x, y);
+    return select(x < y, x, select(x == x, y, x));
+  }
+};
+struct CotangentMul {
+  static constexpr const char* name = "cotangent_mul";
+  template <class T>
+  static T f(const T& u, const T& x) {
+    return cotangent_mul(u, x);
+  }
+};
+struct CotangentDiv {
+  static constexpr const char* name = "cotangent_div";
+  template <class T>
+  static T f(const T& u, const T& x) {
+    return cotangent_div(u, x);
   }
 };
 struct Pow {
@@ -269,7 +262,9 @@ struct Pow {
   X(div, Div)                     \
   X(maximum, Maximum)             \
   X(minimum, Minimum)             \
-  X(pow, Pow)
+  X(pow, Pow)                     \
+  X(cotangent_mul, CotangentMul)  \
+  X(cotangent_div, CotangentDiv)
 
 template <class... F>
 struct List {

@@ -3,6 +3,9 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "xgrad/support/error.hpp"
+#include "xgrad/support/text.hpp"
+
 namespace xgrad::kernels {
 
 #define XGRAD_DECLARE_ISA(isa)                              \
@@ -33,6 +36,9 @@ struct Kernels {
 #ifdef XGRAD_X86_KERNELS
     const char* wanted = std::getenv("XGRAD_ISA");
     const std::string_view limit = wanted ? wanted : "avx512";
+    if (limit != "baseline" && limit != "avx2" && limit != "avx512") {
+      throw Error(detail::text("XGRAD_ISA: expected baseline, avx2 or avx512, found '", limit, "'"));
+    }
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");

@@ -58,7 +58,8 @@ struct Table {
   void (*adam)(T* w, const T* g, T* m, T* v, std::int64_t n, T rate, T beta1, T beta2, T epsilon, T decay);
 };
 
-/// The table for the processor at hand, or for the one that XGRAD_ISA names.
+/// The table for the processor at hand, or for the lesser one that XGRAD_ISA names. @throws Error for another
+/// name.
 template <class T>
 const Table<T>& table();
 

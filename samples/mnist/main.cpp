@@ -165,8 +165,8 @@ int run(const Options& o) {
   check_plot(o.plot);
   const data::Mnist mnist = load(o);
   if (!o.quiet) print_header(o, mnist);
-  // Sequences of their own, so that another size or loss does not change the order of the images.
-  Generator random(o.seed), weights = random.split(), order = random.split();
+  // A sequence of its own for the order of the images, so that another size or loss does not change it.
+  Generator weights(o.seed), order = weights.split();
   Network network(o, mnist.train.features(), mnist.classes, weights);
   const auto parameters = [&] { return nn::parameters(network); };
   if (o.optimizer == "adam") return train(o, network, optim::Adam(parameters(), {.lr = o.lr}), mnist, order);

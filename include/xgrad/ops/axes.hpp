@@ -1,9 +1,14 @@
 // Axes: which axes a reduction runs over.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <vector>
+
+#include "xgrad/tensor/shape.hpp"
 
 namespace xgrad {
 
@@ -11,15 +16,21 @@ namespace xgrad {
 class Axes {
  public:
   Axes() = default;
-  Axes(int axis) : axes_{axis}, all_(false) {}  // implicit: `sum(x, 1)`
-  Axes(std::initializer_list<int> axes) : axes_(axes), all_(false) {}
-  Axes(std::vector<int> axes) : axes_(std::move(axes)), all_(false) {}
+  Axes(int axis) : Axes({axis}) {}  // implicit: `sum(x, 1)`
+  Axes(std::initializer_list<int> axes) : Axes(std::span(axes.begin(), axes.size())) {}
+  Axes(const std::vector<int>& axes) : Axes(std::span(axes)) {}
 
   /// As a bit set for a tensor of some rank. @throws ShapeError naming `op`: out of range, or named twice.
   std::uint8_t mask(const char* op, int rank) const;
 
  private:
-  std::vector<int> axes_;
+  // One more than a tensor can have: with that many, `mask` finds an axis twice or out of range.
+  static constexpr std::size_t kMost = kMaxRank + 1;
+  explicit Axes(std::span<const int> axes) : count_(std::min(axes.size(), kMost)), all_(false) {
+    std::copy_n(axes.begin(), count_, axes_.begin());
+  }
+  std::array<int, kMost> axes_{};
+  std::size_t count_ = 0;
   bool all_ = true;
 };
 

@@ -52,7 +52,8 @@ struct ElementwiseGrad {
       using T = decltype(zero);
       const T *u = x[0].as<T>(), *in = x[1].as<T>(), *out = x[2].as<T>();
       for (std::int64_t i = 0, n = dx.size(); i < n; ++i) {
-        put_element(dx.as<T>()[i], static_cast<T>(u[i] * derivative(in[i], out[i])), write);
+        put_element(dx.as<T>()[i], u[i] == 0 ? u[i] : static_cast<T>(u[i] * derivative(in[i], out[i])),
+                    write);
       }
     });
   }
@@ -82,7 +83,7 @@ struct Elementwise {
     if (!b.create_graph()) {
       b.dx(0) += apply(ElementwiseGrad<Name, Derivative>{derivative}, b.dy(), b.x(0), b.y());
     } else if constexpr (std::is_invocable_r_v<Var, Derivative, Var, Var>) {
-      b.dx(0) += b.dy() * derivative(b.x(0), b.y());
+      b.dx(0) += cotangent_mul(b.dy(), derivative(b.x(0), b.y()));
     } else {
       throw NotDifferentiable(text(name, ": has no second derivative; its derivative does not take a Var"));
     }

@@ -56,8 +56,14 @@ Var greater(const Var& x, const Var& y);
 Var greater_equal(const Var& x, const Var& y);
 
 /// x where `condition` (bool), y elsewhere; all three broadcast. The branch that is not taken gets a
-/// cotangent of zero, whatever its values.
+/// cotangent of zero, and from a cotangent of zero the elementwise functions, reductions and softmax make
+/// zero whatever their values: in where(x > 0, sqrt(x), 0) nothing infinite or NaN reaches x.
 Var where(const Var& condition, const Var& x, const Var& y);
+
+/// For derivatives that keep this up: u x and u / x, but 0 where u is 0, be x infinite, NaN or a divisor of
+/// 0.
+Var cotangent_mul(const Var& u, const Var& x);
+Var cotangent_div(const Var& u, const Var& x);
 
 // Operators, also with a number on either side, which takes the tensor's dtype.
 inline Var operator+(const Var& x, const Var& y) { return add(x, y); }

@@ -16,7 +16,9 @@ struct BackwardOptions {
 /// Adds d loss / d p to the gradient of every parameter p that `loss` depends on, and consumes the recording.
 /// `loss` must have one element and depend on a parameter.
 /// @throws ShapeError, NotDifferentiable, StaleVar; ParameterModified when a value that is needed was
-/// overwritten since it was recorded. The recording is still there then.
+/// overwritten since it was recorded. The recording is still there then. An error inside a derivative, a
+/// missing one included, consumes the recording all the same, and the gradients of its parameters are
+/// forgotten: no half-made sum is left.
 void backward(const Var& loss, BackwardOptions options = {});
 
 struct GradOptions {

@@ -29,7 +29,7 @@ struct GradcheckOptions {
 
 /// One entry of the Jacobian that does not agree.
 struct GradcheckFailure {
-  int operand;         ///< which of the inputs
+  int operand;         ///< which of the inputs; -1 in a random projection, which has no indices
   std::int64_t input;  ///< flat index into it
   int result;          ///< which result: 0 for gradcheck; for gradgradcheck, the operand whose gradient it is
   std::int64_t output;  ///< flat index into the result

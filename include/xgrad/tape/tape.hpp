@@ -69,11 +69,12 @@ class Tape {
   /// A place in the recording, for `rewind`.
   class Mark {
     friend class Tape;
+    const Tape* tape = nullptr;
     std::uint32_t recording = 0, id = 0;
   };
   Mark mark() const;
   /// Drops what was recorded since the mark; results recorded since become stale.
-  /// @throws StaleVar when the mark belongs to a recording that is gone.
+  /// @throws StaleVar when the mark belongs to a recording that is gone, TapeMismatch when to another tape.
   void rewind(Mark mark);
   /// Drops the whole recording. Values that a Var names stay readable.
   void clear();

@@ -63,10 +63,10 @@ void sum(const T* x, Extents e, T* y, Write write) {
   }
 }
 
-/// The larger one; NaN when either is.
+/// The larger one; NaN when either is. (Of the batches' comparisons, != is false for NaN on AVX.)
 template <class T>
 Batch<T> larger(const Batch<T>& a, const Batch<T>& b) {
-  return xsimd::select(a > b || a != a, a, b);
+  return xsimd::select(a > b, a, xsimd::select(a == a, b, a));
 }
 
 template <class T>

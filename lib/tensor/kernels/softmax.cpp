@@ -97,7 +97,8 @@ void logsumexp(const T* x, Extents e, T* y, Write write) {
     return;
   }
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto reduced) {
-    const Batch<T> top = line.top(x + at);
+    const Batch<T> highest(std::numeric_limits<T>::infinity()), found = line.top(x + at);
+    const Batch<T> top = xsimd::select(found == highest, Batch<T>(T(0)), found);
     const Batch<T> result = top + xsimd::log(exp_sum(line, x + at, top));
     const std::int64_t count = line.row ? 1 : line.count;
     if (write == Write::assign) {
@@ -137,10 +138,11 @@ void log_softmax(const T* x, Extents e, T* y, Write write) {
 template <class T>
 void softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
-    const Batch<T> dot =
-        line.sum([&](auto k) { return line.at(u + at, k, T(0)) * line.at(y + at, k, T(0)); });
+    const auto us = [&](auto k) { return line.at(u + at, k, T(0)); };
+    const auto ys = [&](auto k) { return line.at(y + at, k, T(0)); };
+    const Batch<T> dot = line.sum([&](auto k) { return functions::cotangent_mul<Batch<T>>(us(k), ys(k)); });
     line.write(dx + at, write,
-               [&](auto k) { return line.at(y + at, k, T(0)) * (line.at(u + at, k, T(0)) - dot); });
+               [&](auto k) { return functions::cotangent_mul<Batch<T>>(us(k) - dot, ys(k)); });
   });
 }
 
@@ -149,7 +151,8 @@ void log_softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const Batch<T> total = line.sum([&](auto k) { return line.at(u + at, k, T(0)); });
     line.write(dx + at, write, [&](auto k) {
-      return line.at(u + at, k, T(0)) - xsimd::exp(line.at(y + at, k, T(0))) * total;
+      return line.at(u + at, k, T(0)) -
+             functions::cotangent_mul<Batch<T>>(total, xsimd::exp(line.at(y + at, k, T(0))));
     });
   });
 }

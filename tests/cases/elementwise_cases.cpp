@@ -1,0 +1,115 @@
+#include "xgrad/ops/elementwise.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "tests/cases/op_cases.hpp"
+
+namespace xgrad::cases {
+namespace {
+
+double sign_of(double x) { return x > 0 ? 1 : x < 0 ? -1 : 0; }
+
+/// A condition for `where`: true at every third place.
+bool is_third(std::size_t k) { return k % 3 == 0; }
+Var thirds(const Var& like) {
+  return like.tape().constant({DType::boolean, like.shape()}, [](View v) {
+    for (std::int64_t i = 0; i < v.size(); ++i) v.as<bool>()[i] = is_third(static_cast<std::size_t>(i));
+  });
+}
+
+/// The condition takes the shape of operand 0, whose values do not matter.
+OpCase where_case() {
+  return {.name = "where",
+          .f = [](Vars x) { return where(thirds(x[0]), x[1], x[2]); },
+          .reference =
+              [](const Arrays& x) {
+                Array condition = x[0];
+                for (std::size_t k = 0; k < condition.size(); ++k) condition.data()[k] = is_third(k);
+                return naive::generate(naive::broadcast(x), [&](const naive::Index& i) {
+                  return naive::at(condition, i) != 0 ? naive::at(x[1], i) : naive::at(x[2], i);
+                });
+              },
+          .sets = {{{20}, {20}, {20}},
+                   {{}, {5}, {}},
+                   {{5, 1}, {5}, {1}},
+                   {{3, 1, 2}, {1, 3, 2}, {}},
+                   {{4}, {3, 1}, {2, 1, 1}},
+                   {{10, 5}, {}, {5, 10, 5}},
+                   {{0, 1, 3}, {0, 10, 3}, {3}}},
+          .errors = {fails<ShapeError>({{2}, {3}, {2}}, "where: shapes [3] and [2] do not broadcast"),
+                     fails<ShapeError>({{4}, {3}, {3}}, "where: shapes [3] and [4] do not broadcast"),
+                     fails_when<DTypeError>([](Tape& t) { where(ones(t, {2}), ones(t, {2}), ones(t, {2})); },
+                                            "where: the condition is float64, not bool"),
+                     fails_when<DTypeError>(
+                         [](Tape& t) {
+                           const Var x = ones(t, {2});
+                           where(equal(x, x), x, ones(t, {2}, DType::float32));
+                         },
+                         "where: dtypes differ, float64 and float32")}};
+}
+
+/// An operator, whose errors are those of the function it stands for.
+OpCase binary_operator(const char* name, Var (*f)(const Var&, const Var&),
+                       double (*reference)(double, double), const Domain& domain = anything) {
+  return without_errors(binary(name, f, reference, {domain}));
+}
+
+}  // namespace
+
+// By hand: clang-format spreads lambdas that hold braces over many lines.
+// clang-format off
+std::vector<OpCase> elementwise_cases() {
+  return {
+      unary("neg", neg, [](double x) { return -x; }),
+      unary("exp", exp, std::exp),
+      unary("log", log, std::log, positive),
+      unary("sqrt", sqrt, std::sqrt, positive),
+      unary("square", square, [](double x) { return x * x; }),
+      unary("abs", abs, std::abs, nonzero),
+      constant(unary("sign", sign, sign_of, nonzero)),
+      constant(unary("step", step, [](double x) { return x > 0 ? 1.0 : 0.0; }, nonzero)),
+      unary("sigmoid", sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }),
+      unary("tanh", tanh, std::tanh),
+      unary("relu", relu, [](double x) { return std::max(x, 0.0); }, nonzero),
+      with_errors(unary("clamp", [](const Var& x) { return clamp(x, -0.5, 1.25); },
+                        [](double x) { return std::clamp(x, -0.5, 1.25); }, {-2, 2, {-0.5, 1.25}}),
+                  {fails_when<Error>([](Tape& t) { clamp(ones(t, {2}), 2, 1); },
+                                     "clamp: low 2 must be at most high 1")}),
+      constant(unary("in_range", [](const Var& x) { return in_range(x, -1, 1); },
+                     [](double x) { return x >= -1 && x <= 1 ? 1.0 : 0.0; }, whole)),
+
+      binary("add", add, [](double x, double y) { return x + y; }),
+      binary("sub", sub, [](double x, double y) { return x - y; }),
+      binary("mul", mul, [](double x, double y) { return x * y; }),
+      binary("div", div, [](double x, double y) { return x / y; }, {anything, positive}),
+      binary("pow", pow, std::pow, {positive, anything}),
+      without_errors(unary("pow with a number", [](const Var& x) { return pow(x, 3); },
+                           [](double x) { return x * x * x; })),
+      binary("maximum", maximum, [](double x, double y) { return std::max(x, y); }, {distinct}),
+      binary("minimum", minimum, [](double x, double y) { return std::min(x, y); }, {distinct}),
+
+      comparison("equal", equal, [](double x, double y) { return x == y; }),
+      comparison("not_equal", not_equal, [](double x, double y) { return x != y; }),
+      comparison("less", less, [](double x, double y) { return x < y; }),
+      comparison("less_equal", less_equal, [](double x, double y) { return x <= y; }),
+      comparison("greater", greater, [](double x, double y) { return x > y; }),
+      comparison("greater_equal", greater_equal, [](double x, double y) { return x >= y; }),
+      where_case(),
+
+      binary_operator("operator+", [](const Var& x, const Var& y) { return 2 + x + 3 + y; },
+                      [](double x, double y) { return 5 + x + y; }),
+      binary_operator("operator-", [](const Var& x, const Var& y) { return 2 - x - 3 - -y; },
+                      [](double x, double y) { return y - x - 1; }),
+      binary_operator("operator*", [](const Var& x, const Var& y) { return 2 * x * 3 * y; },
+                      [](double x, double y) { return 6 * x * y; }),
+      binary_operator("operator/", [](const Var& x, const Var& y) { return 2 / x / 3 / y; },
+                      [](double x, double y) { return 2 / (3 * x * y); }, positive),
+
+      binary("cotangent_mul", cotangent_mul, [](double u, double x) { return u * x; }, {nonzero, anything}),
+      binary("cotangent_div", cotangent_div, [](double u, double x) { return u / x; }, {nonzero, positive}),
+  };
+}
+
+}  // namespace xgrad::cases

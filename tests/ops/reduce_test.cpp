@@ -1,0 +1,138 @@
+#include "xgrad/ops/reduce.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "xgrad/tape/grad.hpp"
+
+using namespace xgrad;
+
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+using Array = xt::xarray<double>;
+
+Array empty(std::initializer_list<std::size_t> shape) { return Array::from_shape(shape); }
+
+}  // namespace
+
+TEST_SUITE_BEGIN("ops");
+
+TEST_CASE("reduce: of nothing") {
+  Tape tape;
+  const Var none = tape.input(empty({0})), rows = tape.input(empty({2, 0}));
+  CHECK(sum(none).item<double>() == 0);
+  CHECK(std::isnan(mean(none).item<double>()));
+  CHECK(logsumexp(none).item<double>() == -kInf);
+  CHECK(sum(rows, 1).array<double>() == Array{0, 0});
+  CHECK(logsumexp(rows, 1).array<double>() == Array{-kInf, -kInf});
+  CHECK(mean(rows, 0).shape() == Shape{0});
+  CHECK(max(rows, 0).shape() == Shape{0});
+  CHECK_THROWS_WITH_AS(max(none), "max: [0] has no elements to reduce", ShapeError);
+  CHECK_THROWS_WITH_AS(max(rows, -1), "max: [2, 0] has no elements to reduce", ShapeError);
+  CHECK(grad(sum(none), {none})[0].shape() == Shape{0});
+}
+
+TEST_CASE("reduce: over no axes gives the same back") {
+  Tape tape;
+  const Var x = tape.input(Array{{1, 2}, {3, 4}});
+  const Axes none(std::vector<int>{});
+  for (const Var& y : {sum(x, none), mean(x, none), max(x, none), logsumexp(x, none)}) {
+    CHECK(y.array<double>() == x.array<double>());
+  }
+}
+
+TEST_CASE("reduce: elements that tie for the maximum share the cotangent") {
+  Tape tape;
+  const Var x = tape.input(Array{{1, 3, 3}, {2, 2, 2}, {0, -1, -5}});
+  CHECK(grad(sum(max(x, 1)), {x})[0].array<double>() ==
+        Array{{0, 0.5, 0.5}, {1 / 3.0, 1 / 3.0, 1 / 3.0}, {1, 0, 0}});
+  CHECK(grad(max(x), {x})[0].array<double>() == Array{{0, 0.5, 0.5}, {0, 0, 0}, {0, 0, 0}});
+  const Var low = tape.input(Array{-kInf, -kInf});
+  CHECK(max(low).item<double>() == -kInf);
+  CHECK(grad(max(low), {low})[0].array<double>() == Array{0.5, 0.5});
+}
+
+TEST_CASE("reduce: a NaN anywhere is the maximum") {
+  for (std::size_t n : {1, 2, 7, 8, 9, 16, 33, 70}) {
+    std::size_t found = 0;
+    for (std::size_t place = 0; place < n; ++place) {
+      Array column = xt::ones<double>({n, std::size_t{1}});
+      column.data()[place] = kNaN;
+      const xt::xarray<float> narrow = xt::cast<float>(column);
+      const Array columns = xt::ones<double>({n, std::size_t{3}}) * column;
+      Tape tape;
+      const Array tops = max(tape.input(columns), 0).array<double>();
+      found += std::isnan(max(tape.input(column)).item<double>()) &&
+               std::isnan(max(tape.input(narrow)).item<float>()) && std::isnan(tops(0)) &&
+               std::isnan(tops(2));
+    }
+    CHECK(found == n);
+  }
+}
+
+TEST_CASE("reduce: logsumexp of extremes") {
+  Tape tape;
+  const auto of = [&](const Array& x) { return logsumexp(tape.input(x)).item<double>(); };
+  CHECK(of({1e4, 1e4}) == doctest::Approx(1e4 + std::log(2)));
+  CHECK(of({-1e4, -1e4}) == doctest::Approx(-1e4 + std::log(2)));
+  CHECK(of({1e4, -1e4}) == 1e4);
+  CHECK(of({-kInf, 3}) == 3);
+  CHECK(of({-kInf, -kInf}) == -kInf);
+  CHECK(of({kInf, 3}) == kInf);
+  CHECK(of({kInf, -kInf, kInf}) == kInf);
+  CHECK(std::isnan(of({kNaN, 3})));
+  CHECK(std::isnan(of({kNaN, -kInf})));
+  CHECK(std::isnan(of({kNaN, kInf})));
+  const Var x = tape.input(Array{1e4, -1e4, -kInf});
+  CHECK(grad(logsumexp(x), {x})[0].array<double>() == Array{1, 0, 0});
+}
+
+TEST_CASE("reduce: sums in single precision stay accurate") {
+  // Up to 64 additions in a row, each rounded by 6e-8, then pairwise. One after the other they would lose 1
+  // %.
+  constexpr double kTolerance = 64 * 6e-8;
+  const std::size_t n = 1 << 20;
+  const xt::xarray<float> row = 0.1f * xt::ones<float>({n}),
+                          columns = 0.1f * xt::ones<float>({n / 2, std::size_t{2}});
+  Tape tape;
+  const auto pause = tape.no_grad();
+  const double tenth = static_cast<double>(0.1f), exact = static_cast<double>(n) * tenth;
+  CHECK(std::abs(static_cast<double>(sum(tape.constant(row)).item<float>()) / exact - 1) < kTolerance);
+  CHECK(std::abs(static_cast<double>(sum(tape.constant(columns), 0).array<float>()(1)) / exact * 2 - 1) <
+        kTolerance);
+  CHECK(std::abs(static_cast<double>(mean(tape.constant(row)).item<float>()) / tenth - 1) < kTolerance);
+}
+
+TEST_CASE("reduce: every set of axes of a tensor of rank 4") {
+  Array x = Array::from_shape({2, 3, 1, 4});
+  for (std::size_t i = 0; i < x.size(); ++i) x.data()[i] = static_cast<double>(i * i % 17);
+  Tape tape;
+  const Var v = tape.input(x);
+  for (unsigned mask = 0; mask < 16; ++mask) {
+    std::vector<int> axes;
+    Shape kept = v.shape();
+    for (int a = 0; a < 4; ++a) {
+      if (mask >> a & 1) axes.push_back(a), kept.set(a, 1);
+    }
+    Array sums = xt::zeros<double>(detail::xt_shape(kept)), tops = xt::zeros<double>(detail::xt_shape(kept));
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t at[] = {i / 12, i / 4 % 3, 0, i % 4};
+      std::size_t place = 0;
+      for (std::size_t a = 0; a < 4; ++a) {
+        place = place * sums.shape(a) + (mask >> a & 1 ? 0 : at[a]);
+      }
+      sums.data()[place] += x.data()[i];
+      tops.data()[place] = std::max(tops.data()[place], x.data()[i]);
+    }
+    CHECK(sum(v, axes, true).array<double>() == sums);
+    CHECK(max(v, axes, true).array<double>() == tops);
+    CHECK(sum(v, axes).size() == static_cast<std::int64_t>(sums.size()));
+  }
+}
+
+TEST_SUITE_END();

@@ -1,0 +1,265 @@
+// A program of its own, whose operator new counts and can be told to fail: training steps after the second
+// allocate nothing, and running out of memory at any place leaks nothing and breaks nothing.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+#include <execinfo.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+#include "xgrad/nn/layers.hpp"
+#include "xgrad/nn/sequential.hpp"
+#include "xgrad/ops/elementwise.hpp"
+#include "xgrad/ops/loss.hpp"
+#include "xgrad/ops/reduce.hpp"
+#include "xgrad/optim/optimizer.hpp"
+#include "xgrad/support/threads.hpp"
+#include "xgrad/tape/grad.hpp"
+
+namespace {
+
+std::atomic<std::int64_t> allocations = 0, living = 0;
+std::atomic<std::int64_t> fail_in = -1;  // this many more succeed; below 0, all do
+std::atomic<bool> show = false;          // where an allocation comes from, for whoever looks for one
+
+void* allocate(std::size_t size, std::size_t alignment) {
+  if (fail_in >= 0 && fail_in-- == 0) throw std::bad_alloc();
+  ++allocations;
+  if (show) {
+    show = false;
+    void* frames[32];
+    backtrace_symbols_fd(frames, backtrace(frames, 32), 2);
+    show = true;
+  }
+  void* p = alignment > alignof(std::max_align_t)
+                ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
+                : std::malloc(size ? size : 1);
+  if (!p) throw std::bad_alloc();
+  ++living;
+  return p;
+}
+
+void release(void* p) {
+  if (!p) return;
+  --living;
+  std::free(p);
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate(size, 0); }
+void* operator new[](std::size_t size) { return allocate(size, 0); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
+void* operator new[](std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* p) noexcept { release(p); }
+void operator delete[](void* p) noexcept { release(p); }
+void operator delete(void* p, std::size_t) noexcept { release(p); }
+void operator delete[](void* p, std::size_t) noexcept { release(p); }
+void operator delete(void* p, std::align_val_t) noexcept { release(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { release(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { release(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { release(p); }
+
+using namespace xgrad;
+
+namespace {
+
+/// Data like MNIST's, small.
+struct Data {
+  xt::xarray<float> pixels = xt::zeros<float>({50, 60}), one_hot = xt::zeros<float>({50, 10});
+  xt::xarray<std::int64_t> labels = xt::zeros<std::int64_t>({50});
+  Data() {
+    Generator random(1);
+    for (float& v : pixels) v = static_cast<float>(random.uniform());
+    for (std::size_t r = 0; r < 50; ++r) {
+      const std::uint32_t label = random.below(10);
+      labels(r) = label;
+      one_hot(r, label) = 1;
+    }
+  }
+};
+
+const Data& data() {
+  static const Data d;
+  return d;
+}
+
+/// How many allocations each of five steps makes.
+template <class Step>
+std::vector<std::int64_t> count(Step&& step) {
+  std::vector<std::int64_t> made(5);
+  show = false;
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    const std::int64_t before = allocations;
+    show = i >= 2 && std::getenv("XGRAD_TEST_BACKTRACE");
+    step();
+    show = false;
+    made[i] = allocations - before;
+  }
+  return made;
+}
+
+template <class Step>
+void check_steps(Step&& step) {
+  const std::vector<std::int64_t> made = count(step);
+  CHECK(made[0] > 0);  // the counter counts
+  for (std::size_t i = 2; i < made.size(); ++i) {
+    CAPTURE(i);
+    CHECK(made[i] == 0);
+  }
+}
+
+nn::DenseOptions with_l2(double l2) {
+  return {.weight = nn::Init::kaiming(), .bias = nn::Init::constant(0), .l2 = l2};
+}
+
+}  // namespace
+
+TEST_CASE("allocations: the network of MNIST, SGD") {
+  Generator random(1);
+  const Data& d = data();
+  for (const optim::SGDOptions& options :
+       {optim::SGDOptions{.lr = 0.1}, optim::SGDOptions{.lr = 0.1, .momentum = 0.9, .nesterov = true}}) {
+    nn::Dense first(60, 32, random), second(32, 10, random);
+    nn::Dropout dropout(0.5, random);
+    std::vector<Parameter> all;
+    for (const Parameter* p : {&first.weight, &first.bias, &second.weight, &second.bias})
+      all.push_back(p->share());
+    optim::SGD sgd(std::move(all), options);
+    Tape tape;
+    double total = 0;
+    check_steps([&] {
+      sgd.zero_grad();
+      const Var logits = second(dropout(relu(first(tape.constant(d.pixels)))));
+      const Var loss = softmax_cross_entropy(logits, tape.constant(d.labels));
+      backward(loss);
+      sgd.step();
+      total += static_cast<double>(loss.item<float>());
+    });
+    CHECK(total > 0);
+  }
+}
+
+TEST_CASE("allocations: the composed loss, Sequential, an L2 penalty, Adam") {
+  Generator random(1);
+  const Data& d = data();
+  nn::Sequential net(nn::Dense(60, 32, random, with_l2(1e-3)), nn::ReLU{}, nn::Dropout(0.5, random),
+                     nn::Dense(32, 10, random), nn::Softmax{});
+  optim::Adam adam(nn::parameters(net));
+  Tape tape;
+  const auto step_on = [&](const auto& targets) {
+    return [&] {
+      adam.zero_grad();
+      const Var loss = categorical_cross_entropy(net(tape.constant(d.pixels)), tape.constant(targets));
+      backward(loss + nn::penalty(net, tape));
+      adam.step();
+    };
+  };
+  SUBCASE("one-hot targets") { check_steps(step_on(d.one_hot)); }
+  SUBCASE("labels") { check_steps(step_on(d.labels)); }
+}
+
+TEST_CASE("allocations: batches filled in place, a ragged one among them, and threads") {
+  set_num_threads(2);
+  Generator random(1);
+  const Data& d = data();
+  nn::Dense first(60, 2000, random), second(2000, 10, random);
+  std::vector<Parameter> all;
+  for (const Parameter* p : {&first.weight, &first.bias, &second.weight, &second.bias})
+    all.push_back(p->share());
+  optim::SGD sgd(std::move(all), {.lr = 0.1});
+  Tape tape;
+  const auto step = [&](std::int64_t rows) {
+    const Var x = tape.constant({DType::float32, Shape{rows, 60}},
+                                [&](View v) { std::copy_n(d.pixels.data(), rows * 60, v.as<float>()); });
+    const Var labels = tape.constant({DType::int64, Shape{rows}}, [&](View v) {
+      std::copy_n(d.labels.data(), rows, v.as<std::int64_t>());
+    });
+    sgd.zero_grad();
+    backward(softmax_cross_entropy(second(relu(first(x))), labels));
+    sgd.step();
+  };
+  check_steps([&] {
+    step(50);
+    step(50);
+    step(7);
+  });
+  set_num_threads(1);
+}
+
+TEST_CASE("allocations: evaluating in between") {
+  Generator random(1);
+  const Data& d = data();
+  nn::Sequential net(nn::Dense(60, 32, random), nn::ReLU{}, nn::Dense(32, 10, random));
+  optim::SGD sgd(nn::parameters(net), {.lr = 0.1});
+  Tape tape;
+  check_steps([&] {
+    sgd.zero_grad();
+    backward(softmax_cross_entropy(net(tape.constant(d.pixels)), tape.constant(d.labels)));
+    sgd.step();
+    const Tape::Pause pause = tape.no_grad();
+    (void)softmax_cross_entropy(net(tape.constant(d.pixels)), tape.constant(d.labels)).item<float>();
+  });
+}
+
+TEST_CASE("out of memory: wherever it happens, nothing leaks and the tape goes on") {
+  const Data& d = data();
+  {
+    // Let everything that is made once be made.
+    Generator random(1);
+    nn::Dense warm(60, 10, random);
+    Tape tape;
+    backward(softmax_cross_entropy(warm(tape.constant(d.pixels)), tape.constant(d.labels)));
+  }
+  bool done = false;
+  int failures = 0;
+  for (std::int64_t at = 0; !done && at < 10000; ++at) {
+    const std::int64_t before = living;
+    bool sound = true;
+    {
+      Generator random(1);
+      nn::Dense first(60, 5, random), second(5, 10, random), late(5, 10, random);
+      std::vector<Parameter> all;
+      for (const Parameter* p : {&first.weight, &first.bias, &second.weight, &second.bias})
+        all.push_back(p->share());
+      optim::SGD sgd(std::move(all), {.lr = 0.1, .momentum = 0.9});
+      Tape tape;
+      const auto step = [&](const nn::Dense& last) {
+        const Var logits = last(tanh(first(tape.constant(d.pixels))));
+        Var loss = softmax_cross_entropy(logits, tape.constant(d.labels));
+        const Var x = tape.leaf(first.weight);
+        const Var g = grad(loss, {x}, {.create_graph = true, .cotangent = {}})[0];
+        loss = loss + sum(g * g);
+        backward(loss);
+        sgd.step();
+      };
+      fail_in = at;
+      try {
+        step(second);
+        step(late);
+        done = true;
+      } catch (const std::bad_alloc&) {
+        ++failures;
+      }
+      fail_in = -1;
+      tape.clear();
+      sound = tape.statistics().slots == 0 && tape.statistics().instructions == 0 &&
+              tape.statistics().bytes_in_use == 0;
+      first.weight.zero_grad();
+      step(second);
+      sound = sound && first.weight.has_grad() && tape.statistics().slots == 0;
+    }
+    const std::int64_t leaked = living - before;
+    if (!sound || leaked) MESSAGE("when allocation ", at, " fails");
+    REQUIRE(sound);
+    REQUIRE(leaked == 0);
+  }
+  CHECK(done);
+  CHECK(failures > 15);
+}
