@@ -51,7 +51,9 @@ struct Unary {
                                                                      write);
     });
   }
-  void vjp(Backward& b) const requires(!constant) {
+  void vjp(Backward& b) const
+    requires(!constant)
+  {
     const Var x = F::reads & functions::kX ? b.x(0) : Var();
     const Var y = F::reads & functions::kY ? b.y() : Var();
     if (b.create_graph() || F::reads == functions::kNone) {
@@ -62,8 +64,11 @@ struct Unary {
       b.dx(0) += apply(UnaryGrad<F>{f}, b.dy(), F::reads & functions::kX ? x : y);
     }
   }
-  void describe(std::ostream& out) const requires requires { f.low; }
-  { out << f.low << ", " << f.high; }
+  void describe(std::ostream& out) const
+    requires requires { f.low; }
+  {
+    out << f.low << ", " << f.high;
+  }
 };
 
 template <class F>

@@ -55,7 +55,7 @@ void unpoison(void*, std::size_t) {}
 static_assert(sizeof(Buffer) == 16);
 
 void BufferPool::reset() {
-  for (void* block : system_blocks_) ::operator delete (block, std::align_val_t{kAlign});
+  for (void* block : system_blocks_) ::operator delete(block, std::align_val_t{kAlign});
   system_blocks_.clear();
   free_.fill(nullptr);
   slab_ = nullptr;
@@ -114,7 +114,7 @@ Buffer* BufferPool::create(std::uint32_t size_class) {
 
 void* BufferPool::from_system(std::size_t bytes) {
   system_blocks_.push_back(nullptr);  // the place first: should memory run out, nothing leaks
-  system_blocks_.back() = ::operator new (bytes, std::align_val_t{kAlign});
+  system_blocks_.back() = ::operator new(bytes, std::align_val_t{kAlign});
   held_ += bytes;
   return system_blocks_.back();
 }

@@ -8,19 +8,30 @@
 namespace xgrad::functions {
 
 template <class T>
-requires std::is_floating_point_v<T> T select(bool condition, T a, T b) { return condition ? a : b; }
+  requires std::is_floating_point_v<T>
+T select(bool condition, T a, T b) {
+  return condition ? a : b;
+}
 template <class T>
-requires std::is_floating_point_v<T> T step(T x) { return x > 0 ? T(1) : T(0); }
+  requires std::is_floating_point_v<T>
+T step(T x) {
+  return x > 0 ? T(1) : T(0);
+}
 template <class T>
-requires std::is_floating_point_v<T> T sign(T x) {
+  requires std::is_floating_point_v<T>
+T sign(T x) {
   return x > 0 ? T(1) : x < 0 ? T(-1) : x;  // 0, -0 and NaN give themselves
 }
 template <class T>
-requires std::is_floating_point_v<T> T in_range(T x, double low, double high) {
+  requires std::is_floating_point_v<T>
+T in_range(T x, double low, double high) {
   return x >= T(low) && x <= T(high) ? T(1) : T(0);
 }
 template <class T>
-requires std::is_floating_point_v<T> T exact_pow(T x, T y) { return std::pow(x, y); }
+  requires std::is_floating_point_v<T>
+T exact_pow(T x, T y) {
+  return std::pow(x, y);
+}
 
 // u d and u / d for a cotangent u, but 0 where u is 0, whatever d is: nothing infinite or NaN comes back from
 // a branch that `where` did not take. For Vars they are the ops of these names.

@@ -28,7 +28,9 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape) {
   return out << ']';
 }
 
-std::ostream& operator<<(std::ostream& out, const TensorType& type) { return out << type.dtype << ' ' << type.shape; }
+std::ostream& operator<<(std::ostream& out, const TensorType& type) {
+  return out << type.dtype << ' ' << type.shape;
+}
 
 Broadcast broadcast(const Shape& a, const Shape& b) {
   const Shape& longer = a.rank() >= b.rank() ? a : b;

@@ -54,7 +54,9 @@ TEST_CASE("matmul: what a recycled buffer held does not matter") {
   const Var none = tape.constant(Array::from_shape({4, 0})), bias = tape.constant(Array{1, 2, 3, 4});
   const Array wanted = matmul(a, b).array<double>();
   for (int i = 0; i < 3; ++i) {
-    { const Var dropped = tape.constant(garbage), another = tape.constant(garbage); }
+    {
+      const Var dropped = tape.constant(garbage), another = tape.constant(garbage);
+    }
     CHECK(matmul(a, b).array<double>() == wanted);
     { const Var dropped = tape.constant(garbage), another = tape.constant(garbage); }
     CHECK(matmul(none, none, false, true).array<double>() == Array(xt::zeros<double>({4, 4})));

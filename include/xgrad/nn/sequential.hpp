@@ -18,12 +18,14 @@ namespace xgrad::nn {
 class Sequential {
  public:
   template <std::move_constructible... Layers>
-  requires(std::invocable<Layers&, const Var&>&&...) explicit Sequential(Layers... layers) {
+    requires(std::invocable<Layers&, const Var&> && ...)
+  explicit Sequential(Layers... layers) {
     (add(std::move(layers)), ...);
   }
 
   template <std::move_constructible Layer>
-  requires std::invocable<Layer&, const Var&> Sequential& add(Layer layer) {
+    requires std::invocable<Layer&, const Var&>
+  Sequential& add(Layer layer) {
     layers_.push_back(std::make_unique<Model<Layer>>(std::move(layer)));
     return *this;
   }

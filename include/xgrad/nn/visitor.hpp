@@ -40,7 +40,7 @@ class Visitor {
   }
   /// A layer inside a layer; one without `visit` has nothing to tell.
   template <class Layer>
-  requires std::invocable<Layer&, const Var&>
+    requires std::invocable<Layer&, const Var&>
   void operator()(std::string_view name, Layer& layer) {
     if constexpr (requires { layer.visit(*this); }) {
       const std::size_t length = path_.size();
@@ -58,12 +58,10 @@ class Visitor {
 
 /// A layer or a model that names its parts.
 template <class Model>
-concept Visitable = requires(Model& model, Visitor& v) {
-  model.visit(v);
-};
+concept Visitable = requires(Model& model, Visitor& v) { model.visit(v); };
 
-/// Handles of all parameters of a model, or of several, in the order of visiting, each once; a parameter without
-/// a name takes its path.
+/// Handles of all parameters of a model, or of several, in the order of visiting, each once; a parameter
+/// without a name takes its path.
 template <Visitable... Models>
 std::vector<Parameter> parameters(Models&... models) {
   std::vector<Parameter> all;

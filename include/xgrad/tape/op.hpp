@@ -101,21 +101,13 @@ struct OpInfo {
 namespace detail {
 
 template <class Op>
-constexpr bool is_constant = requires {
-  requires Op::constant;
-};
+constexpr bool is_constant = requires { requires Op::constant; };
 template <class Op>
-constexpr bool is_alias = requires {
-  requires Op::aliases;
-};
+constexpr bool is_alias = requires { requires Op::aliases; };
 template <class Op>
-constexpr bool has_vjp = requires(const Op& op, Backward& b) {
-  op.vjp(b);
-};
+constexpr bool has_vjp = requires(const Op& op, Backward& b) { op.vjp(b); };
 template <class Op>
-constexpr bool has_describe = requires(const Op& op, std::ostream& out) {
-  op.describe(out);
-};
+constexpr bool has_describe = requires(const Op& op, std::ostream& out) { op.describe(out); };
 
 template <class Op>
 constexpr OpInfo make_op_info() {
@@ -156,7 +148,8 @@ inline constexpr OpInfo op_info = detail::make_op_info<Op>();
 /// Computes an op and records it: the way every op, the library's and the user's, enters a tape.
 /// @throws StaleVar, TapeMismatch, and what the op's `infer` throws; nothing is recorded then.
 template <class Op, class... Operand>
-requires(std::is_same_v<Operand, Var>&&...) Var apply(const Op& op, const Operand&... x) {
+  requires(std::is_same_v<Operand, Var> && ...)
+Var apply(const Op& op, const Operand&... x) {
   const Var* const operands[] = {&x...};
   return detail::record(op_info<Op>, &op, operands);
 }

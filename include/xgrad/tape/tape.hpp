@@ -56,7 +56,8 @@ class Tape {
   Var constant(double value, DType dtype) { return enter_scalar(value, dtype, false); }
   /// Enters what `fill(View)` writes, straight into the tape's memory: for batches without a copy.
   template <class Fill>
-  requires std::is_invocable_v<Fill, View> Var constant(TensorType type, Fill&& fill) {
+    requires std::is_invocable_v<Fill, View>
+  Var constant(TensorType type, Fill&& fill) {
     View view;
     Var v = enter(type, false, view);
     fill(view);

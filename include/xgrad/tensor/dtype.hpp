@@ -18,10 +18,13 @@ const char* name(DType dtype);
 constexpr std::size_t size_of(DType dtype) {
   switch (dtype) {
     case DType::float32:
-    case DType::int32: return 4;
+    case DType::int32:
+      return 4;
     case DType::float64:
-    case DType::int64: return 8;
-    default: return 1;
+    case DType::int64:
+      return 8;
+    default:
+      return 1;
   }
 }
 
@@ -36,17 +39,29 @@ namespace detail {
 template <class T>
 struct DTypeOf;  // no dtype for this element type: use float, double, int32_t, int64_t, uint8_t or bool
 template <>
-struct DTypeOf<float> { static constexpr DType value = DType::float32; };
+struct DTypeOf<float> {
+  static constexpr DType value = DType::float32;
+};
 template <>
-struct DTypeOf<double> { static constexpr DType value = DType::float64; };
+struct DTypeOf<double> {
+  static constexpr DType value = DType::float64;
+};
 template <>
-struct DTypeOf<std::int32_t> { static constexpr DType value = DType::int32; };
+struct DTypeOf<std::int32_t> {
+  static constexpr DType value = DType::int32;
+};
 template <>
-struct DTypeOf<std::int64_t> { static constexpr DType value = DType::int64; };
+struct DTypeOf<std::int64_t> {
+  static constexpr DType value = DType::int64;
+};
 template <>
-struct DTypeOf<std::uint8_t> { static constexpr DType value = DType::uint8; };
+struct DTypeOf<std::uint8_t> {
+  static constexpr DType value = DType::uint8;
+};
 template <>
-struct DTypeOf<bool> { static constexpr DType value = DType::boolean; };
+struct DTypeOf<bool> {
+  static constexpr DType value = DType::boolean;
+};
 }  // namespace detail
 
 /// The dtype of C++ elements of type T.
