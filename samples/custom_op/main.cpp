@@ -1,0 +1,62 @@
+// Ops of one's own. From two lambdas: softsign(x) = x / (1 + |x|). As a struct: the cumulative sum along the last
+// axis, whose derivative is the cumulative sum from the other end. Both are checked like the library's own.
+#include <cmath>
+#include <iostream>
+
+#include "xgrad/xgrad.hpp"
+
+using namespace xgrad;
+
+// The derivative is written with what numbers and Vars both have, so it can be differentiated again.
+const auto softsign = elementwise<"softsign">(
+    [](auto x) { return x / (1 + std::abs(x)); },
+    [](auto x, auto) {
+      using std::abs;
+      const auto d = 1 + abs(x);
+      return 1 / (d * d);
+    });
+
+struct CumulativeSum {
+  static constexpr const char* name = "cumulative_sum";
+  static constexpr Reads reads[] = {kReadsNothing};  // the derivative needs no values
+  bool from_the_end;                                 // an attribute: structs of plain data are recorded as they are
+
+  TensorType infer(Operands x) const {
+    if (x[0].shape().rank() == 0) throw ShapeError("cumulative_sum: x must not be a scalar");
+    return {x[0].dtype, x[0].shape()};
+  }
+  void eval(Operands x, View y, Write write) const {
+    if (x[0].dtype == DType::float32) {
+      add_up(x[0].as<float>(), y.as<float>(), y.shape(), write);
+    } else {
+      add_up(x[0].as<double>(), y.as<double>(), y.shape(), write);
+    }
+  }
+  void vjp(Backward& b) const { b.dx(0) += apply(CumulativeSum{!from_the_end}, b.dy()); }
+
+  template <class T>
+  void add_up(const T* x, T* y, const Shape& shape, Write write) const {
+    const std::int64_t n = shape[shape.rank() - 1];
+    for (std::int64_t start = 0; start < shape.size(); start += n) {
+      T sum = 0;
+      for (std::int64_t k = 0; k < n; ++k) {
+        const std::int64_t i = start + (from_the_end ? n - 1 - k : k);
+        sum += x[i];
+        y[i] = write == Write::assign ? sum : y[i] + sum;
+      }
+    }
+  }
+};
+
+Var cumulative_sum(const Var& x) { return apply(CumulativeSum{false}, x); }
+
+int main() {
+  Tape tape;
+  const Var x = tape.input(xt::xarray<double>{{1, -2, 3}, {-0.5, 0.25, 4}});
+  const Var y = cumulative_sum(softsign(x));
+  std::cout << "y = " << y << "\ngradient of its sum = " << grad(sum(y), {x})[0] << '\n';
+
+  const auto f = [](std::span<const Var> v) { return square(cumulative_sum(softsign(v[0]))); };
+  std::cout << "gradcheck: " << gradcheck(f, {x.array<double>()}).text() << '\n';
+  std::cout << "gradgradcheck: " << gradgradcheck(f, {x.array<double>()}).text() << '\n';
+}
