@@ -108,7 +108,8 @@ class Checker {
       if (std::any_of(none[k].begin(), none[k].end(), [](double v) { return v != 0; })) {
         fail("a zero cotangent gives a gradient that is not zero");
       }
-      if (std::memcmp(once[k].data(), twice[k].data(), once[k].size() * sizeof(double)) != 0) {
+      if (!once[k].empty() &&
+          std::memcmp(once[k].data(), twice[k].data(), once[k].size() * sizeof(double)) != 0) {
         fail("the same backward twice gives different results");
       }
       report_.entries += 2;

@@ -1,5 +1,6 @@
-// Ops of one's own. From two lambdas: softsign(x) = x / (1 + |x|). As a struct: the cumulative sum along the last
-// axis, whose derivative is the cumulative sum from the other end. Both are checked like the library's own.
+// Ops of one's own. From two lambdas: softsign(x) = x / (1 + |x|). As a struct: the cumulative sum along the
+// last axis, whose derivative is the cumulative sum from the other end. Both are checked like the library's
+// own.
 #include <cmath>
 #include <iostream>
 
@@ -8,18 +9,17 @@
 using namespace xgrad;
 
 // The derivative is written with what numbers and Vars both have, so it can be differentiated again.
-const auto softsign = elementwise<"softsign">(
-    [](auto x) { return x / (1 + std::abs(x)); },
-    [](auto x, auto) {
-      using std::abs;
-      const auto d = 1 + abs(x);
-      return 1 / (d * d);
-    });
+const auto softsign = elementwise<"softsign">([](auto x) { return x / (1 + std::abs(x)); },
+                                              [](auto x, auto) {
+                                                using std::abs;
+                                                const auto d = 1 + abs(x);
+                                                return 1 / (d * d);
+                                              });
 
 struct CumulativeSum {
   static constexpr const char* name = "cumulative_sum";
   static constexpr Reads reads[] = {kReadsNothing};  // the derivative needs no values
-  bool from_the_end;                                 // an attribute: structs of plain data are recorded as they are
+  bool from_the_end;  // an attribute: structs of plain data are recorded as they are
 
   TensorType infer(Operands x) const {
     if (x[0].shape().rank() == 0) throw ShapeError("cumulative_sum: x must not be a scalar");

@@ -102,10 +102,10 @@ data::Mnist load(const Options& o) {
   if (const auto folder = data::find_mnist()) return data::load_mnist(*folder);
   std::string looked;
   for (const auto& folder : data::mnist_folders()) looked += (looked.empty() ? "" : " or ") + folder.string();
-  std::fprintf(
-      stderr,
-      "mnist: no MNIST in %s, and it could not be downloaded; training on 10000 drawn digits instead\n",
-      looked.c_str());
+  std::fprintf(stderr,
+               "mnist: no MNIST in %s (scripts/mnist downloads it when it can); training on 10000 drawn "
+               "digits instead\n",
+               looked.c_str());
   return {data::draw_digits(8000, 1), data::draw_digits(2000, 2)};
 }
 
