@@ -111,11 +111,11 @@ struct OneHot {
     shape.push_back(classes);
     return {dtype, shape};
   }
-  void eval(Operands x, View y, Write) const {
+  void eval(Operands x, View y, Write write) const {
     detail::dispatch(dtype, [&]<class T>() {
       const Indices labels(x[0]);
-      std::fill_n(y.as<T>(), y.size(), T(0));
-      for (std::int64_t i = 0; i < x[0].size(); ++i) y.as<T>()[i * classes + labels[i]] = T(1);
+      if (write == Write::assign) std::fill_n(y.as<T>(), y.size(), T(0));
+      for (std::int64_t i = 0; i < x[0].size(); ++i) y.as<T>()[i * classes + labels[i]] += T(1);
     });
   }
   void describe(std::ostream& out) const { out << "classes=" << classes; }

@@ -156,6 +156,21 @@ Arrays gradients(const TensorFunction& f, const Arrays& inputs, bool create_grap
 
 GradcheckOptions check_options(const Call& call) { return {.fast = call.elements() > 30}; }
 
+/// Has f of its other operands as the derivative in its last one: then f is computed straight into a
+/// cotangent.
+struct Probe {
+  static constexpr const char* name = "probe";
+  static constexpr Reads reads[] = {~kReadsOutput};
+  const TensorFunction* f;
+  TensorType infer(Operands x) const { return {x.back().dtype, x.back().shape()}; }
+  void eval(Operands, View y, Write) const { std::fill_n(y.as<double>(), y.size(), 0.0); }
+  void vjp(Backward& b) const {
+    std::vector<Var> x;
+    for (int i = 0; i + 1 < b.operand_count(); ++i) x.push_back(b.x(i));
+    b.dx(b.operand_count() - 1) += (*f)(x);
+  }
+};
+
 std::string problem_of(const GradcheckReport& report) { return report ? std::string() : report.text(); }
 
 }  // namespace
@@ -242,6 +257,26 @@ TEST_CASE("cases: a cotangent that is added to a sum is added right") {
     Arrays wanted = gradients(call.row.f, call.x);
     for (Array& g : wanted) g *= 4;
     call.expect("used twice", difference(gradients(twice, call.x), wanted, 1e-13, 4));
+  });
+}
+
+TEST_CASE("cases: ops write over what a cotangent held, and add to it") {
+  for_each_call(0, [](const Call& call) {
+    Tape tape;
+    const auto operands = [&] { return enter<double>(tape, call.x, 0); };
+    const Var y = call.row.f(operands());
+    if (!is_floating(y.dtype())) return;
+    const Array value = values_of(y);
+    Parameter p(Array(xt::zeros_like(value)));
+    for (double times : {1, 2, 3, 1}) {
+      if (times == 1) p.zero_grad();
+      std::vector<Var> x = operands();
+      x.push_back(tape.leaf(p));
+      backward(sum(apply_all(Probe{&call.row.f}, x)));
+      const Array g = p.grad<double>();
+      call.expect(detail::text("written ", times, " times"),
+                  difference(g, times * value, times == 1 ? 0 : 1e-13, times));
+    }
   });
 }
 

@@ -15,7 +15,7 @@ for seed in 0 1 2; do
   awk -F, -v seed=$seed '
     BEGIN { split("1 2 5 10 57", at); split("0.76 0.46 0.30 0.222 0.097", low); split("0.84 0.485 0.313 0.236 0.104", high)
             for (i in at) { lowest[at[i]] = low[i]; highest[at[i]] = high[i] } }
-    $1 in lowest { ok = $3 >= lowest[$1] && $3 <= highest[$1]; bad += !ok
+    ($1 in lowest) { ok = $3 >= lowest[$1] && $3 <= highest[$1]; bad += !ok
                    printf "seed %d epoch %d: test loss %.4f (%s to %s)%s\n", seed, $1, $3, lowest[$1], highest[$1], ok ? "" : " FAILED" }
     $1 == 57 { printf "seed %d epoch 57: accuracy %.4f\n", seed, $4; bad += $4 < 0.969 }
     END { exit bad > 0 }' "$folder/$seed.csv" || status=1

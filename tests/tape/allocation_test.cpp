@@ -208,6 +208,17 @@ TEST_CASE("allocations: evaluating in between") {
   });
 }
 
+TEST_CASE("allocations: one recording differentiated again and again") {
+  Generator random(1);
+  const Data& d = data();
+  const nn::Dense layer(60, 10, random);
+  Tape tape;
+  const Var loss = softmax_cross_entropy(layer(tape.constant(d.pixels)), tape.constant(d.labels));
+  check_steps([&] {
+    for (int i = 0; i < 1000; ++i) backward(loss, {.keep_recording = true});
+  });
+}
+
 TEST_CASE("out of memory: wherever it happens, nothing leaks and the tape goes on") {
   const Data& d = data();
   {

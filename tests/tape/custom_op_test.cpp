@@ -14,7 +14,7 @@ namespace {
 
 /// x y; the vjp is written in one of several ways.
 struct Product {
-  enum Style { kNamedTwice, kMovedTwice, kReadsValues, kPointlessWork };
+  enum Style { kNamedTwice, kMovedTwice, kCopied, kReadsValues, kPointlessWork };
   static constexpr const char* name = "product";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
   Style style;
@@ -38,6 +38,13 @@ struct Product {
         b.dx(1) += std::move(v);
         b.dx(0) += std::move(u);
         break;
+      case kCopied: {
+        const Var half = u * 0.5;
+        b.dx(0) += Var(half);  // a copy, as broadcast_to gives when there is nothing to do
+        b.dx(1) += Var(v);
+        b.dx(0) += half;
+        break;
+      }
       case kReadsValues:
         CHECK(b.x(0).view().size() == u.size());
         CHECK(values(u).size() == static_cast<std::size_t>(u.size()));  // computed in the middle of a vjp
@@ -196,7 +203,36 @@ struct Nested : Product {
   }
 };
 
+/// The sum of its operands, and how often it was computed.
+struct Counted : SumOfOperands {
+  static constexpr const char* name = "counted";
+  static constexpr Reads reads[] = {kReadsNothing};
+  int* evaluations;
+  explicit Counted(int* n) : evaluations(n) {}
+  void eval(Operands x, View y, Write write) const {
+    ++*evaluations;
+    SumOfOperands::eval(x, y, write);
+  }
+  void vjp(Backward& b) const {
+    for (int i = 0; i < b.operand_count(); ++i) b.dx(i) += apply(*this, b.dy());
+  }
+};
+
 }  // namespace
+
+TEST_CASE("custom op: what nobody needs is not computed") {
+  Tape tape;
+  const Var x = tape.input(Array{1, 2}), c = tape.constant(Array{3, 4}), z = tape.input(Array{5, 6});
+  int evaluations = 0;
+  const Var y = sum(apply(Counted{&evaluations}, x, c, z));
+  CHECK(evaluations == 1);
+  (void)grad(y, {x});
+  CHECK(evaluations == 2);
+  (void)grad(y, {z, x}, recorded());
+  CHECK(evaluations == 4);
+  CHECK(values(grad(y, {tape.input(1.0)})[0]) == Values{0});
+  CHECK(evaluations == 4);
+}
 
 TEST_CASE("custom op: a named Var handed to two operands") {
   Tape tape;
@@ -221,8 +257,8 @@ TEST_CASE("custom op: a named Var handed to two operands") {
 }
 
 TEST_CASE("custom op: however a vjp is written, the result is the same") {
-  for (auto style :
-       {Product::kNamedTwice, Product::kMovedTwice, Product::kReadsValues, Product::kPointlessWork}) {
+  for (auto style : {Product::kNamedTwice, Product::kMovedTwice, Product::kCopied, Product::kReadsValues,
+                     Product::kPointlessWork}) {
     CAPTURE(style);
     Tape tape;
     const Parameter p(Array{5, 7}, "p");

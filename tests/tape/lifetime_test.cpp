@@ -171,6 +171,14 @@ TEST_CASE("lifetime: a value's memory goes with its last handle, unless a deriva
     CHECK(tape.statistics().bytes_in_use == 3 * one);
   }
   CHECK(tape.statistics().bytes_in_use == one);
+  {
+    // What read a value and was dropped does not keep it.
+    Var h = x + x;
+    (void)(h * h);
+    const Var y = -h;
+    h = Var();
+    CHECK(tape.statistics().bytes_in_use == 2 * one);
+  }
   Var y = x * x;
   y = -y;
   x = Var();
@@ -194,7 +202,8 @@ TEST_CASE("lifetime: copies, moves and self-assignment of handles are counted") 
     CHECK_FALSE(static_cast<bool>(b));
   }
   CHECK(x.item<double>() == 2);
-  x = x;
+  const Var& same = x;
+  x = same;
   x = x + 1;
   CHECK(x.item<double>() == 3);
   x = Var();

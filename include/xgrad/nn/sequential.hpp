@@ -17,8 +17,10 @@ namespace xgrad::nn {
 ///     nn::Sequential net(nn::Dense(784, 128, random), nn::ReLU{}, nn::Dense(128, 10, random));
 class Sequential {
  public:
-  template <std::move_constructible... Layers>
-    requires(std::invocable<Layers&, const Var&> && ...)
+  // The first condition leaves moving a Sequential to the move constructor, before anybody asks for it.
+  template <class... Layers>
+    requires(sizeof...(Layers) != 1 || !(std::same_as<Layers, Sequential> && ...)) &&
+            ((std::move_constructible<Layers> && std::invocable<Layers&, const Var&>) && ...)
   explicit Sequential(Layers... layers) {
     (add(std::move(layers)), ...);
   }

@@ -56,7 +56,8 @@ class Parameter {
   /// The value to be written in place; counts as a write.
   template <class T>
   auto mutable_value() {
-    return adapt<T>(checked<T>(value_view()));
+    (void)checked<T>(view());
+    return adapt<T>(value_view());
   }
   /// Overwrites the value. @throws ShapeError, DTypeError when it does not fit.
   template <class E>
@@ -64,7 +65,9 @@ class Parameter {
     const Shape given = shape_of(value);
     if (given != shape())
       throw ShapeError(detail::text("assign: value ", given, " to parameter ", name(), ' ', shape()));
-    store(value, checked<typename E::value_type>(value_view()));
+    const xt::xarray<typename E::value_type> held = value.derived_cast();  // it may read this value
+    (void)checked<typename E::value_type>(view());                         // what fails is not a write
+    store(held, value_view());
   }
 
   /// Whether a backward has reached it since the last zero_grad.
