@@ -8,6 +8,7 @@
 // The first lambda is the function, the second its derivative at x, where y is the function's value. Both are
 // called with float or double. When the second can also be called with Vars, as generic lambdas made of the
 // library's functions can, the op has a second derivative; otherwise asking for one throws NotDifferentiable.
+// One that calls std:: functions by name, which take no Var, declares its parameters as double.
 // Lambdas may capture numbers. For anything that is not elementwise write a struct: see xgrad/tape/op.hpp.
 #pragma once
 
