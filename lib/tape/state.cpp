@@ -164,14 +164,16 @@ Instruction* TapeState::append(const OpInfo& op, const void* attributes,
   void* place = nullptr;
   try {
     place = arena.push(offset + op.attribute_bytes);
+    if (op.copy) op.copy(attributes, static_cast<std::byte*>(place) + offset);
   } catch (...) {
     list.pop_back();
+    if (place) arena.pop(place);
     throw;
   }
   auto* instruction =
       new (place) Instruction{&op, output, static_cast<std::uint16_t>(inputs.size()), false, false, {}};
   std::memcpy(instruction->inputs, inputs.data(), inputs.size_bytes());
-  if (op.attribute_bytes) std::memcpy(instruction->attributes(), attributes, op.attribute_bytes);
+  if (op.attribute_bytes && !op.copy) std::memcpy(instruction->attributes(), attributes, op.attribute_bytes);
   for (std::uint32_t i : inputs) ++slots[i].uses, ++slots[i].readers;
   slots[output].produced = true;
   list.back() = instruction;
@@ -198,12 +200,10 @@ void TapeState::execute(Instruction& instruction, const View* destination, Write
     views = many;
   }
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = view(slots[instruction.inputs[i]]);
-  if (destination) {
-    instruction.op->eval(instruction.attributes(), views, *destination, write);
-  } else {
-    allocate(out);
-    instruction.op->eval(instruction.attributes(), views, {out.data, out.dtype, &out.shape}, Write::assign);
-  }
+  if (!destination) allocate(out);
+  const View result = destination ? *destination : View{out.data, out.dtype, &out.shape};
+  instruction.op->eval(instruction.attributes(), views, result, write);
+  if (nan_check != NanCheck::off) check_result(instruction, result);
   instruction.executed = true;
 }
 
@@ -231,15 +231,24 @@ void TapeState::forget(Instruction& instruction) {
   free_slot_if_unused(instruction.output);
 }
 
+void TapeState::destroy_attributes(Instruction& instruction) {
+  if (!instruction.op->destroy) return;
+  ++trimming_held;  // a Var among the attributes may be the last handle of what is listed before
+  instruction.op->destroy(instruction.attributes());
+  --trimming_held;
+}
+
 void TapeState::pop_tail() {
   Instruction* last = list.back();
   list.pop_back();
   forget(*last);
+  destroy_attributes(*last);
   arena.pop(last);
 }
 
 void TapeState::trim_tail() {
-  const std::size_t floor = deferring ? deferred_from : 0;
+  if (trimming_held) return;
+  const std::size_t floor = std::max(trim_floor, deferring ? deferred_from : 0);
   while (list.size() > floor) {
     const Slot& out = slots[list.back()->output];
     if (out.handles || out.uses) break;
@@ -275,6 +284,7 @@ void TapeState::sweep_deferred() {
     } else {
       if (!first_dropped) first_dropped = list[i];
       forget(*list[i]);
+      destroy_attributes(*list[i]);
     }
   }
   list.resize(kept);
@@ -304,6 +314,7 @@ void TapeState::consume() {
   ++recording;
   next_id = 0;
   deferred_from = 0;
+  scopes.restart();
 }
 
 }  // namespace xgrad::detail

@@ -1,10 +1,10 @@
-// What an op is, and how it is put on a tape. An op is a trivially copyable struct: its attributes, and
+// What an op is, and how it is put on a tape. An op is a copyable struct: its attributes, and
 //
 //     static constexpr const char* name = "mul";
-//     static constexpr Reads reads[] = {reads_x(1), reads_x(0)};           // dx(0) reads x(1); dx(1) reads
-//     x(0) TensorType infer(Operands x) const;                                  // or throws ShapeError,
-//     DTypeError void eval(Operands x, View y, Write write) const;                    // the kernel void
-//     vjp(Backward& b) const {                                        // the derivative, in public ops
+//     static constexpr Reads reads[] = {reads_x(1), reads_x(0)};   // dx(0) reads x(1), dx(1) reads x(0)
+//     TensorType infer(Operands x) const;                          // or throws ShapeError, DTypeError
+//     void eval(Operands x, View y, Write write) const;            // the kernel
+//     void vjp(Backward& b) const {                                // the derivative, in public ops
 //       b.dx(0) += mul(b.dy(), b.x(1));
 //       b.dx(1) += mul(b.dy(), b.x(0));
 //     }
@@ -18,10 +18,13 @@
 //     void describe(std::ostream& out) const;   // the attributes, for `print`
 //
 // An op without vjp that is not constant throws NotDifferentiable when a derivative has to pass through it.
+// Attributes are plain numbers, which costs nothing; one that owns something (a function, a Var) is copied to
+// the tape and destroyed with its instruction.
 #pragma once
 
 #include <cstdint>
 #include <iosfwd>
+#include <new>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -96,6 +99,8 @@ struct OpInfo {
   void (*vjp)(const void* op, Backward& b);  // null: none
   Reads (*reads)(int operand);
   void (*describe)(const void* op, std::ostream& out);  // null: no attributes worth printing
+  void (*copy)(const void* op, void* place);            // null: the bytes are all there is to copy
+  void (*destroy)(void* op) noexcept;                   // null: nothing to do
 };
 
 namespace detail {
@@ -111,7 +116,8 @@ constexpr bool has_describe = requires(const Op& op, std::ostream& out) { op.des
 
 template <class Op>
 constexpr OpInfo make_op_info() {
-  static_assert(std::is_trivially_copyable_v<Op>, "an op is plain data");
+  static_assert(std::is_copy_constructible_v<Op>, "an op is copied to the tape");
+  static_assert(alignof(Op) <= 8, "instructions are aligned to 8 bytes");
   OpInfo info{};
   info.name = Op::name;
   info.attribute_bytes = std::is_empty_v<Op> ? 0 : sizeof(Op);
@@ -133,6 +139,10 @@ constexpr OpInfo make_op_info() {
   }
   if constexpr (has_describe<Op>) {
     info.describe = [](const void* op, std::ostream& out) { static_cast<const Op*>(op)->describe(out); };
+  }
+  if constexpr (!std::is_trivially_copyable_v<Op>) {
+    info.copy = [](const void* op, void* place) { new (place) Op(*static_cast<const Op*>(op)); };
+    info.destroy = [](void* op) noexcept { static_cast<Op*>(op)->~Op(); };
   }
   return info;
 }
