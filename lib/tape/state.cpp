@@ -180,6 +180,30 @@ Instruction* TapeState::append(const OpInfo& op, const void* attributes,
   return instruction;
 }
 
+namespace {
+
+/// The memory that an op asks for besides its result, for as long as it runs.
+class Workspace {
+ public:
+  Workspace(BufferPool& pool, const Instruction& instruction, Operands x)
+      : pool_(pool),
+        buffer_(instruction.op->workspace
+                    ? pool.acquire(instruction.op->workspace(instruction.attributes(), x))
+                    : nullptr) {}
+  ~Workspace() {
+    if (buffer_) pool_.release(buffer_);
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  void* memory() const { return buffer_ ? BufferPool::payload(buffer_) : nullptr; }
+
+ private:
+  BufferPool& pool_;
+  Buffer* buffer_;
+};
+
+}  // namespace
+
 void TapeState::execute(Instruction& instruction, const View* destination, Write write) {
   Slot& out = slots[instruction.output];
   if (!destination && instruction.op->aliases) {
@@ -201,8 +225,9 @@ void TapeState::execute(Instruction& instruction, const View* destination, Write
   }
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = view(slots[instruction.inputs[i]]);
   if (!destination) allocate(out);
+  const Workspace workspace(pool, instruction, views);
   const View result = destination ? *destination : View{out.data, out.dtype, &out.shape};
-  instruction.op->eval(instruction.attributes(), views, result, write);
+  instruction.op->eval(instruction.attributes(), views, result, write, workspace.memory());
   if (nan_check != NanCheck::off) check_result(instruction, result);
   instruction.executed = true;
 }

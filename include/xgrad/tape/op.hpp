@@ -16,12 +16,15 @@
 //     static constexpr bool constant = true;    // the derivative is zero everywhere: no vjp, no reads
 //     static constexpr bool aliases = true;     // the result is operand 0's memory under another shape
 //     void describe(std::ostream& out) const;   // the attributes, for `print`
+//     std::size_t workspace(Operands x) const;  // bytes of memory that eval works in, lent by the tape:
+//                                               // eval(x, y, write, void* workspace), aligned for any type
 //
 // An op without vjp that is not constant throws NotDifferentiable when a derivative has to pass through it.
 // Attributes are plain numbers, which costs nothing; one that owns something (a function, a Var) is copied to
 // the tape and destroyed with its instruction.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <iosfwd>
 #include <new>
@@ -95,10 +98,11 @@ struct OpInfo {
   bool constant;
   bool aliases;
   TensorType (*infer)(const void* op, Operands x);
-  void (*eval)(const void* op, Operands x, View y, Write write);
+  void (*eval)(const void* op, Operands x, View y, Write write, void* workspace);
   void (*vjp)(const void* op, Backward& b);  // null: none
   Reads (*reads)(int operand);
   void (*describe)(const void* op, std::ostream& out);  // null: no attributes worth printing
+  std::size_t (*workspace)(const void* op, Operands x);  // null: none
   void (*copy)(const void* op, void* place);            // null: the bytes are all there is to copy
   void (*destroy)(void* op) noexcept;                   // null: nothing to do
 };
@@ -113,6 +117,8 @@ template <class Op>
 constexpr bool has_vjp = requires(const Op& op, Backward& b) { op.vjp(b); };
 template <class Op>
 constexpr bool has_describe = requires(const Op& op, std::ostream& out) { op.describe(out); };
+template <class Op>
+constexpr bool has_workspace = requires(const Op& op, Operands x) { op.workspace(x); };
 
 template <class Op>
 constexpr OpInfo make_op_info() {
@@ -124,9 +130,16 @@ constexpr OpInfo make_op_info() {
   info.constant = is_constant<Op>;
   info.aliases = is_alias<Op>;
   info.infer = [](const void* op, Operands x) { return static_cast<const Op*>(op)->infer(x); };
-  info.eval = [](const void* op, Operands x, View y, Write write) {
-    static_cast<const Op*>(op)->eval(x, y, write);
+  info.eval = [](const void* op, Operands x, View y, Write write, [[maybe_unused]] void* workspace) {
+    if constexpr (has_workspace<Op>) {
+      static_cast<const Op*>(op)->eval(x, y, write, workspace);
+    } else {
+      static_cast<const Op*>(op)->eval(x, y, write);
+    }
   };
+  if constexpr (has_workspace<Op>) {
+    info.workspace = [](const void* op, Operands x) { return static_cast<const Op*>(op)->workspace(x); };
+  }
   if constexpr (has_vjp<Op>) {
     static_assert(!is_constant<Op>, "an op is constant or has a vjp, not both");
     info.vjp = [](const void* op, Backward& b) { static_cast<const Op*>(op)->vjp(b); };
