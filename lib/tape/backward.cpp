@@ -61,13 +61,13 @@ void check_versions(TapeState& state, const char* use) {
     if (leaf.version == leaf.parameter->version) continue;
     const Slot* written = &state.slots[leaf.slot];
     for (const Instruction* instruction : state.list) {
-      state.for_each_read(*instruction, [&](const Slot& s) {
-        if (&s != written) return;
+      for (std::size_t i = 0; i < instruction->input_count; ++i) {
+        if (&state.slots[instruction->inputs[i]] != written || !instruction->needs(i)) continue;
         throw ParameterModified(detail::text(use, ": parameter ", leaf.parameter->name, " was written after ",
                                              instruction->op->name,
                                              " recorded it, and its old value is needed",
                                              "; step the optimiser after backward, or use p.clone()"));
-      });
+      }
     }
   }
 }

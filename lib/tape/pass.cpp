@@ -165,6 +165,15 @@ void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const 
       return;
     }
   }
+  Instruction* last = state.list.size() == state.deferred_from + 1 ? state.list.back() : nullptr;
+  if (!slot.cotangent && move && last && last->output == index && !state.graph && !last->executed) {
+    require(state.has_operands(*last));  // the usual case: one op makes the whole cotangent
+    state.execute(*last, nullptr, Write::assign);
+    slot.cotangent = index;
+    ++state.slots[index].handles;
+    state.pop_tail();
+    return;
+  }
   Var sum = slot.cotangent ? apply(Accumulate{}, Access::var(state, slot.cotangent), v) : v;
   state.flush();
   require(state.slots[Access::index(sum)].data != nullptr);
@@ -181,7 +190,6 @@ Backward Access::backward(TapeState& state, const Instruction& instruction, Var 
   b.state_ = &state;
   b.instruction_ = &instruction;
   b.dy_ = std::move(dy);
-  for (int i = 0; i < instruction.input_count; ++i) b.reads_ |= instruction.op->reads(i);
   b.mark_ = mark;
   return b;
 }
@@ -195,6 +203,11 @@ using detail::TapeState;
 
 namespace {
 const Instruction& instruction_of(const void* p) { return *static_cast<const Instruction*>(p); }
+
+/// Whether an op's `reads` names a value, for whichever operand.
+bool names(const OpInfo& op, Reads value) {
+  return std::any_of(op.reads.begin(), op.reads.end(), [value](Reads reads) { return (reads & value) != 0; });
+}
 
 std::uint32_t operand_of(const Instruction& instruction, int i) {
   if (i < 0 || i >= instruction.input_count) {
@@ -211,7 +224,7 @@ int Backward::operand_count() const { return instruction_of(instruction_).input_
 Var Backward::x(int i) const {
   const Instruction& instruction = instruction_of(instruction_);
   const std::uint32_t index = operand_of(instruction, i);
-  if (i >= 31 || !(reads_ & reads_x(i))) {
+  if (i >= 31 || !names(*instruction.op, reads_x(i))) {
     throw Error(
         detail::text(instruction.op->name, ": vjp reads x(", i, "), which its `reads` does not name"));
   }
@@ -220,7 +233,7 @@ Var Backward::x(int i) const {
 
 Var Backward::y() const {
   const Instruction& instruction = instruction_of(instruction_);
-  if (!(reads_ & kReadsOutput)) {
+  if (!names(*instruction.op, kReadsOutput)) {
     throw Error(detail::text(instruction.op->name, ": vjp reads y, which its `reads` does not name"));
   }
   return Access::var(*state_, instruction.output);

@@ -86,18 +86,7 @@ void TapeState::allocate(Slot& slot) {
   slot.data = BufferPool::payload(slot.buffer);
 }
 
-void TapeState::drop_memory(Slot& slot) {
-  if (slot.buffer) pool.release(slot.buffer);
-  slot.buffer = nullptr;
-  slot.data = nullptr;
-}
-
-void TapeState::free_slot_if_unused(std::uint32_t index) {
-  Slot& slot = slots[index];
-  if (slot.handles || slot.uses || slot.produced) {
-    if (!slot.handles && !slot.readers) drop_memory(slot);
-    return;
-  }
+void TapeState::free_up(Slot& slot, std::uint32_t index) {
   drop_memory(slot);
   slot.kind = SlotKind::free;
   slot.readers = 0;
@@ -105,14 +94,6 @@ void TapeState::free_slot_if_unused(std::uint32_t index) {
   slot.mark = free_slot;
   free_slot = index;
   --live_slots;
-}
-
-void TapeState::release_handle(std::uint32_t index) {
-  Slot& slot = slots[index];
-  assert(slot.handles > 0);
-  if (--slot.handles > 0) return;
-  free_slot_if_unused(index);
-  trim_tail();
 }
 
 void retain(TapeState* state, std::uint32_t slot) noexcept {
@@ -131,34 +112,27 @@ void release(TapeState* state, std::uint32_t slot) noexcept {
   }
 }
 
-Slot& Access::slot(const Var& v) {
+void Access::throw_no_slot(const Var& v) {
   if (!v.state_) throw StaleVar("variable: empty, it names no value");
   if (!v.state_->tape) throw StaleVar("variable: its tape has ended");
-  Slot& slot = v.state_->slots[v.slot_];
-  if (slot.generation != v.generation_)
-    throw StaleVar("variable: its slot was reused; handles crossed threads");
-  return slot;
+  throw StaleVar("variable: its slot was reused; handles crossed threads");
 }
 
-Slot& Access::current_slot(const Var& v, const char* use) {
-  Slot& s = slot(v);
-  if (s.recording != v.state_->recording) {
-    if (s.recording == 0) {
-      throw StaleVar(text(use, ": variable %", s.id,
-                          " belongs to a part of the recording that was rewound or cleared"
-                          "; enter its value again"));
-    }
-    throw StaleVar(
-        text(use, ": variable %", s.id, " belongs to recording ", s.recording,
-             " of this tape, which backward has consumed; pass keep_recording, or enter its value again"));
+void Access::throw_stale(const Slot& s, const char* use) {
+  if (s.recording == 0) {
+    throw StaleVar(text(use, ": variable %", s.id,
+                        " belongs to a part of the recording that was rewound or cleared"
+                        "; enter its value again"));
   }
-  return s;
+  throw StaleVar(text(use, ": variable %", s.id, " belongs to recording ", s.recording,
+                      " of this tape, which backward has consumed; pass keep_recording, or enter its value "
+                      "again"));
 }
 
 // Instructions ------------------------------------------------------------------------------------------
 
-Instruction* TapeState::append(const OpInfo& op, const void* attributes,
-                               std::span<const std::uint32_t> inputs, std::uint32_t output) {
+Instruction& TapeState::append(const OpInfo& op, const void* attributes,
+                               std::span<const std::uint32_t> inputs, std::uint32_t output, bool executed) {
   const std::size_t offset = Instruction::attribute_offset(inputs.size());
   list.push_back(nullptr);  // the place first: should memory run out, nothing has changed
   void* place = nullptr;
@@ -170,13 +144,19 @@ Instruction* TapeState::append(const OpInfo& op, const void* attributes,
     if (place) arena.pop(place);
     throw;
   }
-  auto* instruction =
-      new (place) Instruction{&op, output, static_cast<std::uint16_t>(inputs.size()), false, false, {}};
-  std::memcpy(instruction->inputs, inputs.data(), inputs.size_bytes());
-  if (op.attribute_bytes && !op.copy) std::memcpy(instruction->attributes(), attributes, op.attribute_bytes);
-  for (std::uint32_t i : inputs) ++slots[i].uses, ++slots[i].readers;
+  auto& instruction = *new (place) Instruction{
+      &op, output, 0, static_cast<std::uint16_t>(inputs.size()), executed, executed, {}};
+  std::copy(inputs.begin(), inputs.end(), instruction.inputs);
+  if (op.attribute_bytes && !op.copy) std::memcpy(instruction.attributes(), attributes, op.attribute_bytes);
+  if (executed) instruction.reads = reads_of(instruction);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    Slot& operand = slots[inputs[i]];
+    ++operand.uses;
+    operand.readers += instruction.needs(i);
+  }
   slots[output].produced = true;
-  list.back() = instruction;
+  slots[output].readers += (instruction.reads & kReadsOutput) != 0;
+  list.back() = &instruction;
   return instruction;
 }
 
@@ -185,11 +165,8 @@ namespace {
 /// The memory that an op asks for besides its result, for as long as it runs.
 class Workspace {
  public:
-  Workspace(BufferPool& pool, const Instruction& instruction, Operands x)
-      : pool_(pool),
-        buffer_(instruction.op->workspace
-                    ? pool.acquire(instruction.op->workspace(instruction.attributes(), x))
-                    : nullptr) {}
+  Workspace(BufferPool& pool, const OpInfo& op, const void* attributes, Operands x)
+      : pool_(pool), buffer_(op.workspace ? pool.acquire(op.workspace(attributes, x)) : nullptr) {}
   ~Workspace() {
     if (buffer_) pool_.release(buffer_);
   }
@@ -202,20 +179,26 @@ class Workspace {
   Buffer* buffer_;
 };
 
+void evaluate(BufferPool& pool, const OpInfo& op, const void* attributes, Operands x, const View& y,
+              Write write) {
+  const Workspace workspace(pool, op, attributes, x);
+  op.eval(attributes, x, y, write, workspace.memory());
+}
+
 }  // namespace
 
-void TapeState::execute(Instruction& instruction, const View* destination, Write write) {
-  Slot& out = slots[instruction.output];
-  if (!destination && instruction.op->aliases) {
-    const Slot& in = slots[instruction.inputs[0]];
-    if (in.buffer) {
-      out.buffer = in.buffer;
-      out.data = in.data;
-      ++in.buffer->owners;
-      instruction.executed = true;
-      return;
-    }
+void TapeState::compute(const OpInfo& op, const void* attributes, Operands x, Slot& out, const Slot& first) {
+  if (op.aliases && first.buffer) {
+    out.buffer = first.buffer;
+    out.data = first.data;
+    ++out.buffer->owners;
+    return;
   }
+  allocate(out);
+  evaluate(pool, op, attributes, x, {out.data, out.dtype, &out.shape}, Write::assign);
+}
+
+void TapeState::execute(Instruction& instruction, const View* destination, Write write) {
   ConstView few[8];
   std::vector<ConstView> many;
   std::span<ConstView> views(few, std::min<std::size_t>(instruction.input_count, 8));
@@ -224,36 +207,40 @@ void TapeState::execute(Instruction& instruction, const View* destination, Write
     views = many;
   }
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = view(slots[instruction.inputs[i]]);
-  if (!destination) allocate(out);
-  const Workspace workspace(pool, instruction, views);
-  const View result = destination ? *destination : View{out.data, out.dtype, &out.shape};
-  instruction.op->eval(instruction.attributes(), views, result, write, workspace.memory());
-  if (nan_check != NanCheck::off) check_result(instruction, result);
+  Slot& out = slots[instruction.output];
+  if (destination) {
+    evaluate(pool, *instruction.op, instruction.attributes(), views, *destination, write);
+  } else {
+    compute(*instruction.op, instruction.attributes(), views, out, slots[instruction.inputs[0]]);
+  }
+  if (nan_check != NanCheck::off) check_result(instruction, destination ? ConstView(*destination) : view(out));
   instruction.executed = true;
 }
 
 void TapeState::settle(Instruction& instruction) {
-  if (slots[instruction.output].depends == kOnNothing) return;
+  Slot& out = slots[instruction.output];
+  if (out.depends == kOnNothing) return;
   instruction.recorded = true;
-  for_each_read(instruction, [](Slot& s) { ++s.readers; });
-  for (std::uint32_t i : instruction.operands()) {
-    --slots[i].readers;
-    free_slot_if_unused(i);
+  instruction.reads = reads_of(instruction);
+  out.readers += (instruction.reads & kReadsOutput) != 0;
+  for (std::size_t i = 0; i < instruction.input_count; ++i) {
+    if (instruction.needs(i)) continue;
+    --slots[instruction.inputs[i]].readers;
+    drop_if_unused(instruction.inputs[i]);
   }
 }
 
 void TapeState::forget(Instruction& instruction) {
-  if (instruction.recorded) {
-    for_each_read(instruction, [](Slot& s) { --s.readers; });
-  } else {
-    for (std::uint32_t i : instruction.operands()) --slots[i].readers;
+  Slot& out = slots[instruction.output];
+  out.produced = false;
+  out.readers -= (instruction.reads & kReadsOutput) != 0;
+  for (std::size_t i = 0; i < instruction.input_count; ++i) {
+    Slot& operand = slots[instruction.inputs[i]];
+    --operand.uses;
+    operand.readers -= instruction.needs(i);
+    drop_if_unused(instruction.inputs[i]);
   }
-  slots[instruction.output].produced = false;
-  for (std::uint32_t i : instruction.operands()) --slots[i].uses;
-  for (std::uint32_t i : instruction.operands()) {
-    if (slots[i].kind != SlotKind::free) free_slot_if_unused(i);  // an operand may be there twice
-  }
-  free_slot_if_unused(instruction.output);
+  drop_if_unused(instruction.output);
 }
 
 void TapeState::destroy_attributes(Instruction& instruction) {
@@ -319,8 +306,8 @@ void TapeState::sweep_deferred() {
 
 Reads TapeState::reads_of(const Instruction& instruction) const {
   Reads reads = 0;
-  for (int i = 0; i < instruction.input_count; ++i) {
-    if (slots[instruction.inputs[i]].depends) reads |= instruction.op->reads(i);
+  for (std::size_t i = 0; i < instruction.input_count; ++i) {
+    if (slots[instruction.inputs[i]].depends) reads |= instruction.op->reads_of(i);
   }
   return reads;
 }

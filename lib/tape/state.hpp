@@ -68,12 +68,15 @@ struct Slot {
 struct Instruction {
   const OpInfo* op;
   std::uint32_t output;
+  Reads reads;  // what its derivative reads, counted in `readers`, once it is recorded
   std::uint16_t input_count;
   bool executed;
-  bool recorded;            // its derivative's reads are counted in `readers`
+  bool recorded;
   std::uint32_t inputs[1];  // input_count of them, then the attributes
 
   std::span<const std::uint32_t> operands() const { return {inputs, input_count}; }
+  /// Whether operand i's value is needed: to be executed, or by the derivative.
+  bool needs(std::size_t i) const { return recorded ? i < 31 && (reads >> i & 1) != 0 : true; }
   void* attributes() { return reinterpret_cast<std::byte*>(this) + attribute_offset(input_count); }
   const void* attributes() const { return const_cast<Instruction*>(this)->attributes(); }
   static std::size_t attribute_offset(std::size_t input_count) {
@@ -197,13 +200,34 @@ struct TapeState {
 
   std::uint32_t new_slot(const TensorType& type, SlotKind kind, std::uint8_t depends);
   void allocate(Slot& slot);
-  void drop_memory(Slot& slot);
-  void free_slot_if_unused(std::uint32_t index);
-  void release_handle(std::uint32_t index);
+  void drop_memory(Slot& slot) {
+    if (slot.buffer) pool.release(slot.buffer);
+    slot.buffer = nullptr;
+    slot.data = nullptr;
+  }
+  /// Frees a slot, or its memory alone, when nothing is left that needs it.
+  void drop_if_unused(std::uint32_t index) {
+    Slot& slot = slots[index];
+    if (slot.handles) return;
+    if (!slot.uses && !slot.produced) {
+      free_up(slot, index);
+    } else if (!slot.readers) {
+      drop_memory(slot);
+    }
+  }
+  void free_up(Slot& slot, std::uint32_t index);
+  void release_handle(std::uint32_t index) {
+    if (--slots[index].handles > 0) return;
+    drop_if_unused(index);
+    trim_tail();
+  }
 
-  Instruction* append(const OpInfo& op, const void* attributes, std::span<const std::uint32_t> inputs,
-                      std::uint32_t output);
-  /// Computes an instruction into a destination, or into memory of its own when there is none.
+  /// Lists an instruction: one whose result is there, to be differentiated, or one that waits.
+  Instruction& append(const OpInfo& op, const void* attributes, std::span<const std::uint32_t> inputs,
+                      std::uint32_t output, bool executed);
+  /// Computes an op into memory of its own, its first operand's when it only renames that.
+  void compute(const OpInfo& op, const void* attributes, Operands x, Slot& out, const Slot& first);
+  /// Executes an instruction that waits, into a destination, or into memory of its own when there is none.
   void execute(Instruction& instruction, const View* destination, Write write);
   /// Throws NonFinite when an instruction's result is not finite, in the sense of `nan_check`.
   void check_result(const Instruction& instruction, const ConstView& result) const;
@@ -226,20 +250,13 @@ struct TapeState {
   /// Takes deferred instructions that were executed and not recorded off the list.
   void sweep_deferred();
   void flush() {
+    if (list.size() == deferred_from) return;
     execute_deferred(list.size());
     sweep_deferred();
   }
   void consume();
   /// The values that an instruction's derivative reads, given which operands need a cotangent.
   Reads reads_of(const Instruction& instruction) const;
-  template <class F>
-  void for_each_read(const Instruction& instruction, F&& f) {
-    const Reads reads = reads_of(instruction);
-    for (std::uint32_t i = 0; i < instruction.input_count && i < 31; ++i) {
-      if (reads & (1u << i)) f(slots[instruction.inputs[i]]);
-    }
-    if (reads & kReadsOutput) f(slots[instruction.output]);
-  }
 
   ConstView view(const Slot& slot) const { return {slot.data, slot.dtype, &slot.shape}; }
 };
@@ -258,9 +275,20 @@ struct Access {
     return v;
   }
   /// The slot that a Var names. @throws StaleVar when it names nothing or its tape has ended.
-  static Slot& slot(const Var& v);
+  static Slot& slot(const Var& v) {
+    if (!v.state_ || !v.state_->tape) throw_no_slot(v);
+    Slot& slot = v.state_->slots[v.slot_];
+    if (slot.generation != v.generation_) throw_no_slot(v);
+    return slot;
+  }
   /// The same for use in the current recording. @throws StaleVar when it belongs to one that is gone.
-  static Slot& current_slot(const Var& v, const char* use);
+  static Slot& current_slot(const Var& v, const char* use) {
+    Slot& s = slot(v);
+    if (s.recording != v.state_->recording) throw_stale(s, use);
+    return s;
+  }
+  [[noreturn]] static void throw_no_slot(const Var& v);
+  [[noreturn]] static void throw_stale(const Slot& slot, const char* use);
   static ParameterState& state(const Parameter& p) { return p.state(); }
   static const std::shared_ptr<ParameterState>& shared_state(const Parameter& p) { return p.state_; }
   static Backward backward(TapeState& state, const Instruction& instruction, Var dy, std::uint32_t mark);

@@ -8,6 +8,7 @@
 namespace xgrad {
 
 using detail::Access;
+using detail::Instruction;
 using detail::Slot;
 using detail::SlotKind;
 using detail::TapeState;
@@ -37,7 +38,7 @@ ConstView Var::view() const {
 Var detail::record(const OpInfo& info, const void* op, std::span<const Var* const> x) {
   if (x.empty()) throw ShapeError(text(info.name, ": no operands"));
   if (x.size() > UINT16_MAX) throw ShapeError(text(info.name, ": more than 65535 operands"));
-  Access::current_slot(*x[0], info.name);
+  Access::slot(*x[0]);
   TapeState& state = *Access::state(*x[0]);
 
   constexpr std::size_t kFew = 8;
@@ -68,12 +69,16 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
   const std::uint32_t output = state.new_slot(type, SlotKind::result, depends);
   Var result = Access::var(state, output);  // gives the slot back should anything below throw
   if (state.deferring) {
-    state.append(info, op, indices, output);
-  } else {
-    Instruction& instruction = *state.append(info, op, indices, output);
-    state.execute(instruction, nullptr, Write::assign);
-    state.settle(instruction);
-    if (!instruction.recorded) state.pop_tail();
+    state.append(info, op, indices, output, false);
+    return result;
+  }
+  Slot& out = state.slots[output];
+  state.compute(info, op, views, out, state.slots[indices[0]]);
+  const bool checked = state.nan_check != NanCheck::off;
+  if (depends || checked) {
+    const Instruction& instruction = state.append(info, op, indices, output, true);
+    if (checked) state.check_result(instruction, state.view(out));
+    if (!depends) state.pop_tail();
   }
   return result;
 }

@@ -24,6 +24,7 @@
 // the tape and destroyed with its instruction.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
@@ -87,7 +88,6 @@ class Backward {
   detail::TapeState* state_ = nullptr;
   const void* instruction_ = nullptr;
   Var dy_;
-  Reads reads_ = 0;
   std::uint32_t mark_ = 0;
 };
 
@@ -100,7 +100,10 @@ struct OpInfo {
   TensorType (*infer)(const void* op, Operands x);
   void (*eval)(const void* op, Operands x, View y, Write write, void* workspace);
   void (*vjp)(const void* op, Backward& b);  // null: none
-  Reads (*reads)(int operand);
+  std::span<const Reads> reads;              // of each operand; the last stands for all further ones
+  Reads reads_of(std::size_t operand) const {
+    return reads.empty() ? kReadsNothing : reads[std::min(operand, reads.size() - 1)];
+  }
   void (*describe)(const void* op, std::ostream& out);  // null: no attributes worth printing
   std::size_t (*workspace)(const void* op, Operands x);  // null: none
   void (*copy)(const void* op, void* place);            // null: the bytes are all there is to copy
@@ -143,12 +146,7 @@ constexpr OpInfo make_op_info() {
   if constexpr (has_vjp<Op>) {
     static_assert(!is_constant<Op>, "an op is constant or has a vjp, not both");
     info.vjp = [](const void* op, Backward& b) { static_cast<const Op*>(op)->vjp(b); };
-    info.reads = [](int operand) {
-      constexpr int last = static_cast<int>(std::size(Op::reads)) - 1;
-      return Op::reads[operand < last ? operand : last];
-    };
-  } else {
-    info.reads = [](int) { return kReadsNothing; };
+    info.reads = Op::reads;
   }
   if constexpr (has_describe<Op>) {
     info.describe = [](const void* op, std::ostream& out) { static_cast<const Op*>(op)->describe(out); };
