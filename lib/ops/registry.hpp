@@ -18,5 +18,6 @@ OpTable linalg_ops();
 OpTable softmax_ops();
 OpTable loss_ops();
 OpTable random_ops();
+OpTable conv_ops();
 
 }  // namespace xgrad::detail
