@@ -22,6 +22,7 @@
 //
 #include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/custom.hpp"
+#include "xgrad/ops/dual.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/index.hpp"
 #include "xgrad/ops/linalg.hpp"
