@@ -20,7 +20,9 @@
 #include "xgrad/tape/tape.hpp"
 #include "xgrad/tape/var.hpp"
 //
+#include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/custom.hpp"
+#include "xgrad/ops/dual.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/index.hpp"
 #include "xgrad/ops/linalg.hpp"

@@ -1,20 +1,24 @@
-// Ops of one's own. From two lambdas: softsign(x) = x / (1 + |x|). As a struct: the cumulative sum along the
-// last axis, whose derivative is the cumulative sum from the other end. Both are checked like the library's
-// own.
+// Ops of one's own. From a lambda, which is differentiated by itself: softsign(x) = x / (1 + |x|). With a
+// derivative that is not the function's: rounding that lets gradients through. As a struct: the cumulative
+// sum along the last axis, whose derivative is the cumulative sum from the other end. They are checked like
+// the library's own.
 #include <cmath>
 #include <iostream>
+#include <span>
+#include <vector>
 
 #include "xgrad/xgrad.hpp"
 
 using namespace xgrad;
 
-// The derivative is written with what numbers and Vars both have, so it can be differentiated again.
-const auto softsign = elementwise<"softsign">([](auto x) { return x / (1 + std::abs(x)); },
-                                              [](auto x, auto) {
-                                                using std::abs;
-                                                const auto d = 1 + abs(x);
-                                                return 1 / (d * d);
-                                              });
+const auto softsign = elementwise<"softsign">([](auto x) {
+  using std::abs;
+  return x / (1 + abs(x));
+});
+
+const auto straight_through_round = custom_vjp<"straight_through_round">(
+    [](std::span<const Var> x) { return round(x[0]); },
+    [](std::span<const Var>, const Var&, const Var& dy) { return std::vector{dy}; });
 
 struct CumulativeSum {
   static constexpr const char* name = "cumulative_sum";
@@ -55,6 +59,9 @@ int main() {
   const Var x = tape.input(xt::xarray<double>{{1, -2, 3}, {-0.5, 0.25, 4}});
   const Var y = cumulative_sum(softsign(x));
   std::cout << "y = " << y << "\ngradient of its sum = " << grad(sum(y), {x})[0] << '\n';
+
+  const Var z = straight_through_round(x);
+  std::cout << "z = " << z << "\ngradient of its sum = " << grad(sum(z), {x})[0] << '\n';
 
   const auto f = [](std::span<const Var> v) { return square(cumulative_sum(softsign(v[0]))); };
   std::cout << "gradcheck: " << gradcheck(f, {x.array<double>()}).text() << '\n';

@@ -133,6 +133,60 @@ TEST_CASE("custom: an elementwise op from two lambdas") {
                        "softsign: operand 0 is int32, not floating", DTypeError);
 }
 
+TEST_CASE("custom: an elementwise op from one lambda, differentiated by dual numbers") {
+  const auto op = elementwise<"wave">([](auto x) {
+    using std::exp, std::sin, std::abs;
+    return x > 1 ? exp(-x) * sin(3 * x) : x * x / (1 + abs(x));
+  });
+  const TensorFunction f = [&](Vars x) { return op(x[0]); };
+  const Array x{{0.5, -1.5, 2}, {-0.2, 0.7, 3}};
+  CHECK_MESSAGE(gradcheck(f, {x}), gradcheck(f, {x}).text());
+  CHECK_MESSAGE(gradgradcheck(f, {x}), gradgradcheck(f, {x}).text());
+  Tape tape;
+  const Var v = tape.input(xt::xarray<float>{0.5f, -1}), y = op(v);
+  CHECK(y.array<float>()(1) == 0.5f);
+  const Var first = grad(sum(y), {v}, {.create_graph = true, .cotangent = {}})[0];
+  CHECK(first.array<float>()(1) == -0.75f);
+  const Var second = grad(sum(first), {v}, {.create_graph = true, .cotangent = {}})[0];
+  CHECK(second.array<float>()(1) == 0.25f);
+  CHECK_THROWS_WITH_AS(grad(sum(second), {v}), "wave: has no third derivative", NotDifferentiable);
+  std::ostringstream recording;
+  tape.print(recording);
+  CHECK(recording.str().find("differentiated by 0 0") != std::string::npos);
+  CHECK_THROWS_WITH_AS(op(tape.constant(xt::xarray<int>{1})), "wave: operand 0 is int32, not floating",
+                       DTypeError);
+}
+
+TEST_CASE("custom: an elementwise op of several operands, which broadcast") {
+  const auto op = elementwise<"power_over">([](auto x, auto y, auto z) {
+    using std::pow;
+    return pow(x, y) / (1 + z * z);
+  });
+  const TensorFunction f = [&](Vars x) { return op(x[0], x[1], x[2]); };
+  const Array y{0.3, -1, 2}, z{0.4}, x = xt::reshape_view(Array{0.5, 1.5}, {2, 1});
+  CHECK_MESSAGE(gradcheck(f, {x, y, z}), gradcheck(f, {x, y, z}).text());
+  CHECK_MESSAGE(gradgradcheck(f, {x, y, z}), gradgradcheck(f, {x, y, z}).text());
+  Tape tape;
+  CHECK(f(std::vector{tape.input(x), tape.input(y), tape.input(z)}).array<double>()(1, 2) ==
+        doctest::Approx(2.25 / 1.16));
+  CHECK_THROWS_WITH_AS(op(tape.input(Array{1, 2}), tape.input(y), tape.input(z)),
+                       "power_over: shapes [2] and [3] do not broadcast", ShapeError);
+  CHECK_THROWS_WITH_AS(op(tape.input(1.0), tape.input(1.0f), tape.input(1.0)),
+                       "power_over: dtypes differ, float64 and float32", DTypeError);
+}
+
+TEST_CASE("custom: nothing infinite leaks from a lambda's other operands") {
+  const auto op = elementwise<"root_of_one">([](auto x, auto y) {
+    using std::sqrt;
+    return sqrt(x) + y * y;
+  });
+  Tape tape;
+  const Var x = tape.input(Array{0, 4}), y = tape.input(Array{1, 2}), zero = tape.constant(0, DType::float64);
+  CHECK(grad(sum(op(x, y)), {y})[0].array<double>() == Array{2, 4});
+  const Var guarded = sum(where(greater(x, zero), op(x, y), zero));
+  CHECK(grad(guarded, {x})[0].array<double>() == Array{0, 0.25});
+}
+
 TEST_CASE("custom: without a second derivative") {
   const TensorFunction f = [](Vars x) { return sine(x[0]); };
   const Array x{0.5, -1.5, 2};
@@ -155,6 +209,23 @@ TEST_CASE("custom: lambdas may capture numbers") {
     CHECK(leaky(x).array<double>() == Array{2, -2 * slope});
     CHECK(grad(sum(leaky(x)), {x})[0].array<double>() == Array{1, slope});
   }
+}
+
+TEST_CASE("custom: lambdas may own what they capture") {
+  Tape tape;
+  const Var x = tape.input(Array{2, 3});
+  Var y;
+  {
+    const std::vector<double> coefficients{1, 2, 3};  // 1 + 2 x + 3 x^2
+    y = elementwise<"polynomial">([coefficients](auto v) {
+      decltype(v) value = 0;
+      for (std::size_t i = coefficients.size(); i-- > 0;) value = value * v + coefficients[i];
+      return value;
+    })(x);
+  }
+  const Var g = grad(sum(y), {x}, {.create_graph = true, .cotangent = {}})[0];
+  CHECK(g.array<double>() == Array{14, 20});
+  CHECK(grad(sum(g), {x})[0].array<double>() == Array{6, 6});
 }
 
 TEST_CASE("custom: an op as a struct, a cumulative sum") {

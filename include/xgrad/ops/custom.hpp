@@ -1,25 +1,42 @@
-// Ops of your own from scalar lambdas.
+// Ops of your own without a struct. Of scalar lambdas:
 //
-//     const auto softsign = elementwise<"softsign">(
-//         [](auto x) { using std::abs; return x / (1 + abs(x)); },
-//         [](auto x, auto y) { using std::abs; return y * 0 + 1 / square(1 + abs(x)); });
-//     Var y = softsign(x);
+//     const auto softsign = elementwise<"softsign">([](auto x) { using std::abs; return x / (1 + abs(x)); });
+//     const auto blend = elementwise<"blend">([](auto x, auto y) { return x * x + y / x; });
+//     Var y = softsign(x), z = blend(x, y);                      // operands broadcast
 //
-// The first lambda is the function, the second its derivative at x, where y is the function's value. Both are
-// called with float or double. When the second can also be called with Vars, as generic lambdas made of the
-// library's functions can, the op has a second derivative; otherwise asking for one throws NotDifferentiable.
-// One that calls std:: functions by name, which take no Var, declares its parameters as double.
-// Lambdas may capture numbers. For anything that is not elementwise write a struct: see xgrad/tape/op.hpp.
+// The lambda is called with float, double and, for the first two derivatives, with dual numbers: see
+// xgrad/ops/dual.hpp for what those can do. A third derivative throws NotDifferentiable. Where a formula is
+// better, a second lambda gives the derivative of a function of one operand at x, where y is its value:
+//
+//     const auto root = elementwise<"root">([](auto x) { return std::sqrt(x); },
+//                                           [](auto, auto y) { return 0.5 / y; });
+//
+// When that can also be called with Vars, as generic lambdas made of operators and the library's functions
+// can, the op has derivatives of every order; otherwise asking for a second one throws NotDifferentiable. One
+// that calls std:: functions by name, which take no Var, declares its parameters as double.
+//
+// And of functions of tensors, by custom_vjp at the end. The ops keep copies of the callables for as long as
+// the recording needs them; what these capture by reference must live as long. For ops with kernels of their
+// own write a struct: see xgrad/tape/op.hpp.
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <concepts>
 #include <cstddef>
+#include <ostream>
+#include <span>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
+#include "xgrad/ops/dual.hpp"
 #include "xgrad/ops/elementwise.hpp"
+#include "xgrad/ops/shape.hpp"
 #include "xgrad/support/error.hpp"
 #include "xgrad/support/text.hpp"
 #include "xgrad/tape/op.hpp"
+#include "xgrad/tape/tape.hpp"
 
 namespace xgrad {
 
@@ -30,6 +47,7 @@ struct OpName {
   consteval OpName(const char (&name)[N]) { std::copy_n(name, N, text); }
 };
 
+// Below it is xgrad::apply: for ops made of types of the standard library apply alone is std::apply too.
 namespace detail {
 
 /// Calls body with a float or a double that says the element type.
@@ -41,6 +59,16 @@ void with_float_type(DType dtype, Body&& body) {
 template <class T>
 void put_element(T& out, T value, Write write) {
   out = write == Write::assign ? value : out + value;
+}
+
+inline TensorType elementwise_type(const char* name, Operands x) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (!is_floating(x[i].dtype))
+      throw DTypeError(text(name, ": operand ", i, " is ", x[i].dtype, ", not floating"));
+    if (x[i].dtype != x[0].dtype)
+      throw DTypeError(text(name, ": dtypes differ, ", x[0].dtype, " and ", x[i].dtype));
+  }
+  return {x[0].dtype, x[0].shape()};
 }
 
 template <OpName Name, class Derivative>
@@ -60,6 +88,7 @@ struct ElementwiseGrad {
   }
 };
 
+/// A function of one operand with its derivative.
 template <OpName Name, class Function, class Derivative>
 struct Elementwise {
   static constexpr const char* name = Name.text;
@@ -67,11 +96,7 @@ struct Elementwise {
   Function function;
   Derivative derivative;
 
-  TensorType infer(Operands x) const {
-    if (!is_floating(x[0].dtype))
-      throw DTypeError(text(name, ": operand 0 is ", x[0].dtype, ", not floating"));
-    return {x[0].dtype, x[0].shape()};
-  }
+  TensorType infer(Operands x) const { return elementwise_type(name, x); }
   void eval(Operands x, View y, Write write) const {
     with_float_type(y.dtype, [&](auto zero) {
       using T = decltype(zero);
@@ -82,7 +107,7 @@ struct Elementwise {
   }
   void vjp(Backward& b) const {
     if (!b.create_graph()) {
-      b.dx(0) += apply(ElementwiseGrad<Name, Derivative>{derivative}, b.dy(), b.x(0), b.y());
+      b.dx(0) += xgrad::apply(ElementwiseGrad<Name, Derivative>{derivative}, b.dy(), b.x(0), b.y());
     } else if constexpr (std::is_invocable_r_v<Var, Derivative, Var, Var>) {
       b.dx(0) += cotangent_mul(b.dy(), derivative(b.x(0), b.y()));
     } else {
@@ -91,14 +116,174 @@ struct Elementwise {
   }
 };
 
+/// Operand kOperand as a number that is dual once for every operand kBy by which is differentiated.
+template <int kOperand, class T>
+T seed(T value) {
+  return value;
+}
+template <int kOperand, int kBy, int... kFurther, class T>
+auto seed(T value) {
+  const auto inner = seed<kOperand, kFurther...>(value);
+  using Inner = std::remove_const_t<decltype(inner)>;
+  return Dual<Inner>(inner, Inner(kOperand == kBy ? 1 : 0));
+}
+template <std::floating_point T>
+T innermost_slope(T value) {
+  return value;
+}
+template <class T>
+auto innermost_slope(const Dual<T>& x) {
+  return innermost_slope(x.slope);
+}
+
+/// A function of operands 0, 1, ... of one shape, differentiated by each of the operands kBy.
+template <OpName Name, class Function, class Indices, int... kBy>
+struct DualElementwise;
+template <OpName Name, class Function, int... kOperands, int... kBy>
+struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>, kBy...> {
+  static constexpr const char* name = Name.text;
+  static constexpr Reads reads[] = {(reads_x(kOperands) | ...)};
+  static constexpr std::size_t kHighest = 2;
+  static_assert(std::is_invocable_v<const Function&, decltype(Dual<double>(kOperands))...>,
+                "an elementwise lambda must take dual numbers: declare its parameters auto");
+  Function function;
+
+  TensorType infer(Operands x) const { return elementwise_type(name, x); }
+  void eval(Operands x, View y, Write write) const {
+    with_float_type(y.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      using Number = decltype(seed<0, kBy...>(zero));
+      const std::array<const T*, sizeof...(kOperands)> in{x[kOperands].template as<T>()...};
+      for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
+        const auto value = static_cast<Number>(function(seed<kOperands, kBy...>(in[kOperands][i])...));
+        put_element(y.as<T>()[i], innermost_slope(value), write);
+      }
+    });
+  }
+  void vjp(Backward& b) const {
+    if constexpr (sizeof...(kBy) == kHighest) {
+      throw NotDifferentiable(text(name, ": has no third derivative"));
+    } else {
+      (differentiate<kOperands>(b), ...);
+    }
+  }
+  void describe(std::ostream& out) const
+    requires(sizeof...(kBy) > 0)
+  {
+    out << "differentiated by";
+    ((out << ' ' << kBy), ...);
+  }
+
+ private:
+  template <int kOperand>
+  void differentiate(Backward& b) const {
+    using Slope = DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>, kBy..., kOperand>;
+    b.dx(kOperand) += cotangent_mul(b.dy(), xgrad::apply(Slope{function}, b.x(kOperands)...));
+  }
+};
+
+inline Shape broadcast_shape(const char* name, std::span<const Shape> shapes) {
+  Shape all = shapes[0];
+  for (const Shape& shape : shapes) {
+    const Broadcast next = broadcast(all, shape);
+    if (!next.ok) throw ShapeError(text(name, ": shapes ", all, " and ", shape, " do not broadcast"));
+    all = next.shape;
+  }
+  return all;
+}
+
+/// Operand 0 is f's value, whose memory becomes the result's; the others are f's operands.
+template <OpName Name, class Vjp>
+struct CustomVjp {
+  static constexpr const char* name = Name.text;
+  static constexpr bool aliases = true;
+  static constexpr Reads reads[] = {kReadsNothing, ~reads_x(0)};
+  static constexpr std::size_t kMostOperands = 30;  // that `reads` can name
+  Vjp cotangents;
+
+  TensorType infer(Operands x) const { return elementwise_type(name, x.first(1)); }
+  void eval(Operands x, View y, Write write) const {
+    with_float_type(y.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for (std::int64_t i = 0, n = y.size(); i < n; ++i) put_element(y.as<T>()[i], x[0].as<T>()[i], write);
+    });
+  }
+  void vjp(Backward& b) const {
+    std::vector<Var> x;
+    for (int i = 1; i < b.operand_count(); ++i) x.push_back(b.x(i));
+    std::vector<Var> dx = cotangents(std::span<const Var>(x), b.y(), b.dy());
+    if (dx.size() != x.size())
+      throw ShapeError(text(name, ": vjp gives ", dx.size(), " cotangents for ", x.size(), " operands"));
+    for (std::size_t i = 0; i < dx.size(); ++i) {
+      if (dx[i]) b.dx(static_cast<int>(i) + 1) += std::move(dx[i]);
+    }
+  }
+};
+
 }  // namespace detail
 
-/// An elementwise op from a function f(x) and its derivative df(x, y): calling it with a Var records it.
+/// An elementwise op from a function f(x, y, ...): calling it with Vars records it.
+/// @throws ShapeError, when called, for operands that do not broadcast; DTypeError for dtypes that differ.
+template <OpName Name, class Function>
+auto elementwise(Function function) {
+  return [function]<std::same_as<Var>... X>(const X&... x)
+    requires(sizeof...(X) > 0)
+  {
+    using Op = detail::DualElementwise<Name, Function, std::make_integer_sequence<int, sizeof...(X)>>;
+    const Shape shapes[] = {x.shape()...};
+    const Shape shape = detail::broadcast_shape(Name.text, shapes);
+    return xgrad::apply(Op{function}, broadcast_to(x, shape)...);
+  };
+}
+
+/// One from a function f(x) and its derivative df(x, y).
 template <OpName Name, class Function, class Derivative>
 auto elementwise(Function function, Derivative derivative) {
   return [op = detail::Elementwise<Name, Function, Derivative>{function, derivative}](const Var& x) {
-    return apply(op, x);
+    return xgrad::apply(op, x);
   };
+}
+
+/// What custom_vjp gives: call it with Vars or a span of them.
+template <OpName Name, class Function, class Vjp>
+struct CustomFunction {
+  Function function;
+  Vjp vjp;
+
+  Var operator()(std::span<const Var> x) const {
+    using Op = detail::CustomVjp<Name, Vjp>;
+    if (x.empty()) throw ShapeError(detail::text(Op::name, ": no operands"));
+    if (x.size() > Op::kMostOperands)
+      throw ShapeError(detail::text(Op::name, ": ", x.size(), " operands, more than ", Op::kMostOperands));
+    std::vector<Var> operands;
+    {
+      const Tape::Pause pause = x[0].tape().no_grad();
+      operands.push_back(function(x));
+    }
+    operands.insert(operands.end(), x.begin(), x.end());
+    return xgrad::apply_all(Op{vjp}, operands);
+  }
+  template <std::same_as<Var>... X>
+  Var operator()(const X&... x) const {
+    const std::array<Var, sizeof...(X)> all{x...};
+    return (*this)(std::span<const Var>(all));
+  }
+};
+
+/// A function of tensors with a derivative of its own, as JAX's custom_vjp:
+///
+///     const auto clipped = custom_vjp<"clipped">(
+///         [](std::span<const Var> x) { return x[0] * 1.0; },
+///         [](std::span<const Var>, const Var&, const Var& dy) { return std::vector{clamp(dy, -1, 1)}; });
+///
+/// f(x) is computed without being recorded. vjp(x, y, dy) gives the operands' cotangents from the operands,
+/// the result and its cotangent; an empty Var stands for zero. It is made of ops, and these are
+/// differentiated when a second derivative is asked for. Vars that f captures get no cotangent.
+/// @throws ShapeError, when called, unless there are 1 to 30 operands; DTypeError unless f's value is
+/// floating.
+template <OpName Name, class Function, class Vjp>
+CustomFunction<Name, Function, Vjp> custom_vjp(Function f, Vjp vjp) {
+  return {std::move(f), std::move(vjp)};
 }
 
 }  // namespace xgrad
