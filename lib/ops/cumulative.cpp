@@ -73,8 +73,7 @@ struct LinearRecurrence : Direction {
     detail::dispatch(y.dtype, [&]<class T>() {
       scan(extents(y), reverse, 0, y.as<T>(), write,
            [a = x[0].as<T>(), b = x[1].as<T>()](std::int64_t at, double value) {
-             return static_cast<double>(b[at]) +
-                    functions::cotangent_mul(value, static_cast<double>(a[at]));
+             return static_cast<double>(b[at]) + functions::cotangent_mul(value, static_cast<double>(a[at]));
            });
     });
   }
@@ -92,10 +91,9 @@ struct CumProd : Direction {
   TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
     detail::dispatch(y.dtype, [&]<class T>() {
-      scan(extents(y), reverse, 1, y.as<T>(), write,
-           [in = x[0].as<T>()](std::int64_t at, double product) {
-             return product * static_cast<double>(in[at]);
-           });
+      scan(extents(y), reverse, 1, y.as<T>(), write, [in = x[0].as<T>()](std::int64_t at, double product) {
+        return product * static_cast<double>(in[at]);
+      });
     });
   }
   // y[i] = x[i] y[i - 1]: what reaches y[i] is dy[i] and x[i + 1] times what reaches y[i + 1].

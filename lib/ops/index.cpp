@@ -219,8 +219,7 @@ Var masked_fill(const Var& x, const Var& mask, double value) {
   if (mask.dtype() != DType::boolean)
     throw DTypeError(detail::text("masked_fill: the mask is ", mask.dtype(), ", not bool"));
   if (!broadcasts_to(mask.shape(), x.shape())) {
-    throw ShapeError(
-        detail::text("masked_fill: mask ", mask.shape(), " does not broadcast to ", x.shape()));
+    throw ShapeError(detail::text("masked_fill: mask ", mask.shape(), " does not broadcast to ", x.shape()));
   }
   return where(mask, detail::scalar_like(x, value), x);
 }
@@ -232,7 +231,8 @@ Var one_hot(const Var& labels, std::int64_t classes, DType dtype) {
 }
 
 detail::OpTable detail::index_ops() {
-  static constexpr const OpInfo* table[] = {&op_info<Gather>, &op_info<ScatterAdd>, &op_info<Take>, &op_info<TakeGrad>, &op_info<OneHot>};
+  static constexpr const OpInfo* table[] = {&op_info<Gather>, &op_info<ScatterAdd>, &op_info<Take>,
+                                            &op_info<TakeGrad>, &op_info<OneHot>};
   return table;
 }
 

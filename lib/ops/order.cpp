@@ -86,9 +86,7 @@ struct ArgSort {
       }
     });
   }
-  void describe(std::ostream& out) const {
-    out << "count=" << count << (descending ? ", descending" : "");
-  }
+  void describe(std::ostream& out) const { out << "count=" << count << (descending ? ", descending" : ""); }
 };
 
 template <class Which>

@@ -25,7 +25,8 @@ Shape lengthened(Shape shape, int axis, std::int64_t count) {
 
 void require_widths(const Var& x, const std::vector<Padding>& widths) {
   if (widths.size() != static_cast<std::size_t>(x.rank()))
-    throw ShapeError(detail::text("pad: ", widths.size(), " widths for the ", x.rank(), " axes of ", x.shape()));
+    throw ShapeError(
+        detail::text("pad: ", widths.size(), " widths for the ", x.rank(), " axes of ", x.shape()));
   for (const Padding& w : widths) {
     if (w.before < 0 || w.after < 0)
       throw ShapeError(detail::text("pad: width ", std::min(w.before, w.after), " is negative"));
@@ -123,8 +124,7 @@ Var pad(const Var& x, const std::vector<Padding>& widths, PadMode mode) {
     const Padding w = widths[static_cast<std::size_t>(i)];
     if (w.before == 0 && w.after == 0) continue;
     const std::int64_t n = x.shape()[i], least = mode == PadMode::edge ? 1 : 2;
-    if (n < least)
-      throw ShapeError(detail::text("pad: extent ", n, " of axis ", i, " is less than ", least));
+    if (n < least) throw ShapeError(detail::text("pad: extent ", n, " of axis ", i, " is less than ", least));
     const auto fill = [&](View v) {
       for (std::int64_t k = 0; k < v.size(); ++k) v.as<std::int64_t>()[k] = source_of(k - w.before, n, mode);
     };

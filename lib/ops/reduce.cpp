@@ -59,8 +59,8 @@ struct Extremum : Reduction {
     return type;
   }
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype,
-                     [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, Which::template kernel<T>()); });
+    detail::dispatch(
+        y.dtype, [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, Which::template kernel<T>()); });
   }
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
@@ -158,10 +158,8 @@ Var prod(const Var& x, const Axes& axes, bool keepdims) {
   Var y = x;
   for (int axis = 0; axis < x.rank(); ++axis) {
     if (!mask.has(axis) || x.shape()[axis] == 1) continue;
-    Shape shape = y.shape();
-    shape.set(axis, 1);
-    y = x.shape()[axis] == 0 ? broadcast_to(detail::scalar_like(x, 1), shape)
-                             : slice(cumprod(y, axis), axis, -1);
+    const bool empty = x.shape()[axis] == 0;  // the sum of nothing and 1 is the product of nothing
+    y = empty ? sum(y, axis, true) + 1.0 : slice(cumprod(y, axis), axis, -1);
   }
   return keepdims ? y : reshape(y, detail::reduced_shape(x.shape(), mask, false));
 }

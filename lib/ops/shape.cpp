@@ -249,17 +249,18 @@ Var transpose(const Var& x, const std::vector<int>& axes) {
 }
 
 Var swapaxes(const Var& x, int axis1, int axis2) {
-  const int rank = x.rank(), a = normalize_axis("swapaxes", axis1, rank),
-            b = normalize_axis("swapaxes", axis2, rank);
-  std::vector<int> axes(static_cast<std::size_t>(rank));
+  const int a = normalize_axis("swapaxes", axis1, x.rank()), b = normalize_axis("swapaxes", axis2, x.rank());
+  if (a == b) return x;
+  std::vector<int> axes(static_cast<std::size_t>(x.rank()));
   std::iota(axes.begin(), axes.end(), 0);
   std::swap(axes[static_cast<std::size_t>(a)], axes[static_cast<std::size_t>(b)]);
-  return a == b ? x : transpose(x, axes);
+  return transpose(x, axes);
 }
 
 Var flatten(const Var& x, int start, int end) {
   if (x.rank() == 0) return reshape(x, Shape{1});
-  const int first = normalize_axis("flatten", start, x.rank()), last = normalize_axis("flatten", end, x.rank());
+  const int first = normalize_axis("flatten", start, x.rank()),
+            last = normalize_axis("flatten", end, x.rank());
   if (first > last) throw ShapeError(detail::text("flatten: axis ", start, " comes after axis ", end));
   Shape shape;
   for (int i = 0; i < x.rank(); ++i) {

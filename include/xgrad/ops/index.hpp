@@ -1,5 +1,5 @@
-// Ops that pick elements by index or by mask. Indices are int64 (or int32) tensors and count from 0; they have
-// no derivative.
+// Ops that pick elements by index or by mask. Indices are int64 (or int32) tensors and count from 0; they
+// have no derivative.
 #pragma once
 
 #include "xgrad/tape/var.hpp"
@@ -7,7 +7,8 @@
 namespace xgrad {
 
 /// Along an axis, the elements that `index` names: result[i][j] = x[i][index[i][j]] for axis 1. `index` has
-/// x's rank and extents but along the axis; the result has index's shape. An index may occur often. x is of any dtype.
+/// x's rank and extents but along the axis; the result has index's shape. An index may occur often. x is of
+/// any dtype.
 /// @throws ShapeError when the shapes do not fit or an index is out of range, DTypeError.
 Var gather(const Var& x, int axis, const Var& index);
 

@@ -25,8 +25,8 @@ Var argsort(const Var& x, int axis = -1, bool descending = false);
 struct TopK {
   Var values, indices;
 };
-/// The k largest elements along an axis, largest first, or the k smallest, smallest first; of equal ones those
-/// in front. @throws ShapeError unless 0 <= k <= the extent.
+/// The k largest elements along an axis, largest first, or the k smallest, smallest first; of equal ones
+/// those in front. @throws ShapeError unless 0 <= k <= the extent.
 TopK topk(const Var& x, std::int64_t k, int axis = -1, bool largest = true);
 
 }  // namespace xgrad

@@ -1,5 +1,5 @@
-// Sums, maxima and minima of [outer, n, inner] over n. Sums are blocked and pairwise, so that their error grows with
-// log n; the order of the additions depends on the extents alone.
+// Sums, maxima and minima of [outer, n, inner] over n. Sums are blocked and pairwise, so that their error
+// grows with log n; the order of the additions depends on the extents alone.
 #include <limits>
 
 #include "lib/tensor/kernels/simd.hpp"
