@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 #include <ostream>
-#include <ranges>
-#include <span>
 
 #include "lib/ops/common.hpp"
 #include "lib/ops/index.hpp"
@@ -68,7 +66,7 @@ struct ArgSort {
     detail::dispatch_any(x[0].dtype, [&]<class T>() {
       const std::int64_t n = x[0].shape()[x[0].shape().rank() - 1];
       const T* line = x[0].as<T>();
-      // No two places are equal in this order, so any way of sorting is stable.
+      // NaN is the largest. No two places are equal, so any way of sorting is stable.
       const auto before = [&](std::int64_t i, std::int64_t j) {
         const T a = line[descending ? j : i], b = line[descending ? i : j];
         if (a < b || (a == a && b != b)) return true;
@@ -76,13 +74,15 @@ struct ArgSort {
       };
       std::int64_t* out = y.as<std::int64_t>();
       for (std::int64_t* const end = out + y.size(); out != end; out += count, line += n) {
-        if (count == n) {
-          std::iota(out, out + n, 0);
-          std::sort(out, out + n, before);
-        } else {
-          std::ranges::partial_sort_copy(std::views::iota(std::int64_t{0}, n),
-                                         std::span(out, static_cast<std::size_t>(count)), before);
+        std::iota(out, out + count, 0);
+        if (count < n) std::make_heap(out, out + count, before);  // the last of the first ones on top
+        for (std::int64_t i = count; i < n; ++i) {
+          if (!before(i, *out)) continue;
+          std::pop_heap(out, out + count, before);
+          out[count - 1] = i;
+          std::push_heap(out, out + count, before);
         }
+        std::sort(out, out + count, before);
       }
     });
   }
