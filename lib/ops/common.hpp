@@ -1,6 +1,7 @@
 // What the ops share: dtype dispatch, operand checks, and reductions as [outer, n, inner].
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -56,6 +57,11 @@ inline DType floating_dtype(const char* op, Operands x) {
   return x[0].dtype;
 }
 
+/// The same for one operand of a function that is made of several ops.
+inline void require_floating(const char* op, const Var& x) {
+  if (!is_floating(x.dtype())) throw DTypeError(text(op, ": operand 0 is ", x.dtype(), ", not floating"));
+}
+
 /// The shape that two operands broadcast to. @throws ShapeError
 inline Shape broadcast_shape(const char* op, const Shape& x, const Shape& y) {
   if (x == y) return x;
@@ -78,6 +84,12 @@ inline Shape reduced_shape(const Shape& x, AxisMask axes, bool keepdims) {
     if (axes.has(i) && keepdims) result.push_back(1);
   }
   return result;
+}
+
+/// @throws ShapeError when an element of the result would come from no elements at all.
+inline void require_elements(const char* op, const Shape& x, AxisMask axes) {
+  if (x.size() == 0 && reduced_shape(x, axes, false).size() > 0)
+    throw ShapeError(text(op, ": ", x, " has no elements to reduce"));
 }
 
 /// x as [outer, n, inner] about one axis.
@@ -116,6 +128,20 @@ void reduce(const ConstView& x, AxisMask axes, const View& y, Write write, Kerne
     held.swap(next);
     from = held.data();
     last = first;
+  }
+}
+
+/// out[i] (= or +=) in[i * step] for i below n.
+template <class T>
+void put_run(const T* in, std::int64_t step, T* out, std::int64_t n, Write write) {
+  if (write == Write::accumulate) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(out[i] + in[i * step]);
+  } else if (step == 0) {
+    std::fill_n(out, n, *in);
+  } else if (step == 1) {
+    std::copy_n(in, n, out);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = in[i * step];
   }
 }
 

@@ -6,6 +6,7 @@
 #include "lib/ops/common.hpp"
 #include "lib/ops/index.hpp"
 #include "lib/ops/registry.hpp"
+#include "xgrad/ops/elementwise.hpp"
 
 namespace xgrad {
 
@@ -83,14 +84,14 @@ struct Gather {
   TensorType infer(Operands x) const {
     detail::require_index_dtype(name, x[1].dtype);
     require_fit(name, x[0].shape(), x[1].shape(), axis);
-    return {detail::floating_dtype(name, x.first(1)), x[1].shape()};
+    return {x[0].dtype, x[1].shape()};
   }
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
+    detail::dispatch_any(y.dtype, [&]<class T>() {
       const T* in = x[0].as<T>();
       T* out = y.as<T>();
       for_each_index(x[1], axis, x[0].shape()[axis], [&](std::int64_t from, std::int64_t to) {
-        out[to] = write == Write::assign ? in[from] : out[to] + in[from];
+        out[to] = write == Write::assign ? in[from] : static_cast<T>(out[to] + in[from]);
       });
     });
   }
@@ -99,6 +100,76 @@ struct Gather {
 };
 
 void ScatterAdd::vjp(Backward& b) const { b.dx(0) += apply(Gather{axis}, b.dy(), b.x(1)); }
+
+/// The reverse of take: zeros of extent `extent` along the axis, to which x's elements are added.
+struct TakeGrad {
+  static constexpr const char* name = "take_grad";
+  static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
+  int axis;
+  std::int64_t extent;
+  TensorType infer(Operands x) const {
+    const int index_rank = x[1].shape().rank();
+    Shape shape;
+    for (int i = 0; i < x[0].shape().rank(); ++i) {
+      if (i == axis) shape.push_back(extent);
+      if (i < axis || i >= axis + index_rank) shape.push_back(x[0].shape()[i]);
+    }
+    if (axis == x[0].shape().rank()) shape.push_back(extent);
+    return {x[0].dtype, shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(y.dtype, [&]<class T>() {
+      const Indices indices(x[1]);
+      const auto e = detail::extents_about(y.shape(), axis);
+      const T* in = x[0].as<T>();
+      T* out = y.as<T>();
+      if (write == Write::assign) std::fill_n(out, y.size(), T(0));
+      for (std::int64_t o = 0; o < e.outer; ++o, out += e.n * e.inner) {
+        for (std::int64_t k = 0; k < x[1].size(); ++k, in += e.inner) {
+          detail::put_run(in, 1, out + indices[k] * e.inner, e.inner, Write::accumulate);
+        }
+      }
+    });
+  }
+  void vjp(Backward& b) const;
+  void describe(std::ostream& out) const { out << "axis=" << axis << ", extent=" << extent; }
+};
+
+struct Take {
+  static constexpr const char* name = "take";
+  static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
+  int axis;
+  TensorType infer(Operands x) const {
+    Shape shape;
+    for (int i = 0; i < axis; ++i) shape.push_back(x[0].shape()[i]);
+    for (std::int64_t extent : x[1].shape()) shape.push_back(extent);
+    for (int i = axis + 1; i < x[0].shape().rank(); ++i) shape.push_back(x[0].shape()[i]);
+    return {x[0].dtype, shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch_any(y.dtype, [&]<class T>() {
+      const Indices indices(x[1]);
+      const auto e = detail::extents_about(x[0].shape(), axis);
+      const T* in = x[0].as<T>();
+      T* out = y.as<T>();
+      for (std::int64_t o = 0; o < e.outer; ++o, in += e.n * e.inner) {
+        for (std::int64_t k = 0; k < x[1].size(); ++k, out += e.inner) {
+          detail::put_run(in + indices[k] * e.inner, 1, out, e.inner, write);
+        }
+      }
+    });
+  }
+  void vjp(Backward& b) const { b.dx(0) += apply(TakeGrad{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1)); }
+  void describe(std::ostream& out) const { out << "axis=" << axis; }
+};
+
+void TakeGrad::vjp(Backward& b) const { b.dx(0) += apply(Take{axis}, b.dy(), b.x(1)); }
+
+Var take_checked(const char* op, const Var& x, const Var& index, int axis) {
+  const int a = normalize_axis(op, axis, x.rank());
+  detail::require_in_range(op, index, x.shape()[a]);
+  return apply(Take{a}, x, index);
+}
 
 struct OneHot {
   static constexpr const char* name = "one_hot";
@@ -127,7 +198,10 @@ Var gather(const Var& x, int axis, const Var& index) {
   const int a = normalize_axis("gather", axis, x.rank());
   require_fit("gather", x.shape(), index.shape(), a);
   detail::require_in_range("gather", index, x.shape()[a]);
-  return apply(Gather{a}, x, index);
+  return detail::gather_in_range(x, a, index);
+}
+Var detail::gather_in_range(const Var& x, int axis, const Var& index) {
+  return apply(Gather{axis}, x, index);
 }
 
 Var scatter_add(const Var& x, int axis, const Var& index, std::int64_t extent) {
@@ -137,6 +211,19 @@ Var scatter_add(const Var& x, int axis, const Var& index, std::int64_t extent) {
   return apply(ScatterAdd{a, extent}, x, index);
 }
 
+Var take(const Var& x, const Var& index, int axis) { return take_checked("take", x, index, axis); }
+Var embedding(const Var& table, const Var& index) { return take_checked("embedding", table, index, 0); }
+
+Var masked_fill(const Var& x, const Var& mask, double value) {
+  detail::require_floating("masked_fill", x);
+  if (mask.dtype() != DType::boolean)
+    throw DTypeError(detail::text("masked_fill: the mask is ", mask.dtype(), ", not bool"));
+  if (!broadcasts_to(mask.shape(), x.shape())) {
+    throw ShapeError(detail::text("masked_fill: mask ", mask.shape(), " does not broadcast to ", x.shape()));
+  }
+  return where(mask, detail::scalar_like(x, value), x);
+}
+
 Var one_hot(const Var& labels, std::int64_t classes, DType dtype) {
   if (!is_floating(dtype)) throw DTypeError(detail::text("one_hot: dtype must be floating, not ", dtype));
   detail::require_in_range("one_hot", labels, classes);
@@ -144,7 +231,8 @@ Var one_hot(const Var& labels, std::int64_t classes, DType dtype) {
 }
 
 detail::OpTable detail::index_ops() {
-  static constexpr const OpInfo* table[] = {&op_info<Gather>, &op_info<ScatterAdd>, &op_info<OneHot>};
+  static constexpr const OpInfo* table[] = {&op_info<Gather>, &op_info<ScatterAdd>, &op_info<Take>,
+                                            &op_info<TakeGrad>, &op_info<OneHot>};
   return table;
 }
 

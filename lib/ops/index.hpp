@@ -25,5 +25,7 @@ class Indices {
 void require_index_dtype(const char* op, DType dtype);
 /// @throws ShapeError when an element is outside [0, extent).
 void require_in_range(const char* op, const Var& index, std::int64_t extent);
+/// `gather` with indices that are known to fit, along an axis counted from the front.
+Var gather_in_range(const Var& x, int axis, const Var& index);
 
 }  // namespace xgrad::detail

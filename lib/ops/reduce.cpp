@@ -1,9 +1,12 @@
 #include "xgrad/ops/reduce.hpp"
 
+#include <algorithm>
+#include <limits>
 #include <ostream>
 
 #include "lib/ops/common.hpp"
 #include "lib/ops/registry.hpp"
+#include "xgrad/ops/cumulative.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/shape.hpp"
 
@@ -45,25 +48,43 @@ struct Sum : Reduction {
   void vjp(Backward& b) const { b.dx(0) += broadcast_to(with_axes(b.dy(), b.x_shape(0)), b.x_shape(0)); }
 };
 
-struct Max : Reduction {
-  static constexpr const char* name = "max";
+/// The largest or the smallest element.
+template <class Which>
+struct Extremum : Reduction {
+  static constexpr const char* name = Which::name;
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
   TensorType infer(Operands x) const {
     const TensorType type = reduced(name, x);
-    if (x[0].size() == 0 && type.shape.size() > 0)
-      throw ShapeError(detail::text("max: ", x[0].shape(), " has no elements to reduce"));
+    detail::require_elements(name, x[0].shape(), axes);
     return type;
   }
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype,
-                     [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().max); });
+    detail::dispatch(
+        y.dtype, [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, Which::template kernel<T>()); });
   }
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
-    const Var largest = where(equal(x, y), detail::scalar_like(x, 1), detail::scalar_like(x, 0));
-    b.dx(0) += largest * cotangent_div(u, apply(Sum{axes, true}, largest));
+    const Var chosen = where(equal(x, y), detail::scalar_like(x, 1), detail::scalar_like(x, 0));
+    b.dx(0) += chosen * cotangent_div(u, apply(Sum{axes, true}, chosen));
   }
 };
+
+struct Largest {
+  static constexpr const char* name = "max";
+  template <class T>
+  static auto kernel() {
+    return kernels::table<T>().max;
+  }
+};
+struct Smallest {
+  static constexpr const char* name = "min";
+  template <class T>
+  static auto kernel() {
+    return kernels::table<T>().min;
+  }
+};
+using Max = Extremum<Largest>;
+using Min = Extremum<Smallest>;
 
 struct LogSumExp : Reduction {
   static constexpr const char* name = "logsumexp";
@@ -80,6 +101,29 @@ struct LogSumExp : Reduction {
 };
 
 AxisMask mask_of(const char* op, const Var& x, const Axes& axes) { return {axes.mask(op, x.rank())}; }
+
+/// How many elements are reduced to one.
+double count_of(const Shape& x, AxisMask axes) {
+  double count = 1;
+  for (int i = 0; i < x.rank(); ++i) count *= axes.has(i) ? static_cast<double>(x[i]) : 1;
+  return count;
+}
+
+/// In two passes: what is summed are squares of deviations from a mean that is known.
+Var variance(const char* op, const Var& x, const Axes& axes, bool keepdims, double correction) {
+  detail::require_floating(op, x);
+  const AxisMask mask = mask_of(op, x, axes);
+  const double count = count_of(x.shape(), mask);
+  const Var deviation = x - apply(Sum{mask, true}, x) / count;
+  return apply(Sum{mask, keepdims}, square(deviation)) / std::max(count - correction, 0.0);
+}
+
+/// f(x), but 0 with a derivative of 0 where x = 0.
+template <class F>
+Var zero_at_zero(const Var& x, F&& f) {
+  const Var zero = detail::scalar_like(x, 0), one = detail::scalar_like(x, 1), is_zero = equal(x, zero);
+  return where(is_zero, zero, f(where(is_zero, one, x)));
+}
 
 }  // namespace
 
@@ -98,16 +142,47 @@ Var sum(const Var& x, const Axes& axes, bool keepdims) {
   return apply(Sum{mask_of("sum", x, axes), keepdims}, x);
 }
 Var mean(const Var& x, const Axes& axes, bool keepdims) {
-  if (!is_floating(x.dtype())) {
-    throw DTypeError(detail::text("mean: operand 0 is ", x.dtype(), ", not floating"));
-  }
+  detail::require_floating("mean", x);
   const AxisMask mask = mask_of("mean", x, axes);
-  double count = 1;
-  for (int i = 0; i < x.rank(); ++i) count *= mask.has(i) ? static_cast<double>(x.shape()[i]) : 1;
-  return apply(Sum{mask, keepdims}, x) / count;
+  return apply(Sum{mask, keepdims}, x) / count_of(x.shape(), mask);
+}
+Var var(const Var& x, const Axes& axes, bool keepdims, double correction) {
+  return variance("var", x, axes, keepdims, correction);
+}
+Var std(const Var& x, const Axes& axes, bool keepdims, double correction) {
+  return zero_at_zero(variance("std", x, axes, keepdims, correction), [](const Var& v) { return sqrt(v); });
+}
+Var prod(const Var& x, const Axes& axes, bool keepdims) {
+  detail::require_floating("prod", x);
+  const AxisMask mask = mask_of("prod", x, axes);
+  Var y = x;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (!mask.has(axis) || x.shape()[axis] == 1) continue;
+    const bool empty = x.shape()[axis] == 0;  // the sum of nothing and 1 is the product of nothing
+    y = empty ? sum(y, axis, true) + 1.0 : slice(cumprod(y, axis), axis, -1);
+  }
+  return keepdims ? y : reshape(y, detail::reduced_shape(x.shape(), mask, false));
 }
 Var max(const Var& x, const Axes& axes, bool keepdims) {
   return apply(Max{mask_of("max", x, axes), keepdims}, x);
+}
+Var min(const Var& x, const Axes& axes, bool keepdims) {
+  return apply(Min{mask_of("min", x, axes), keepdims}, x);
+}
+Var norm(const Var& x, double ord, const Axes& axes, bool keepdims) {
+  detail::require_floating("norm", x);
+  if (!(ord > 0)) throw Error(detail::text("norm: ord = ", ord, " is not positive"));
+  const AxisMask mask = mask_of("norm", x, axes);
+  if (ord == std::numeric_limits<double>::infinity()) {
+    detail::require_elements("norm", x.shape(), mask);
+    return apply(Max{mask, keepdims}, abs(x));
+  }
+  if (ord == 1) return apply(Sum{mask, keepdims}, abs(x));
+  if (ord == 2) {
+    return zero_at_zero(apply(Sum{mask, keepdims}, square(x)), [](const Var& v) { return sqrt(v); });
+  }
+  const Var powers = zero_at_zero(x, [&](const Var& v) { return pow(abs(v), ord); });
+  return zero_at_zero(apply(Sum{mask, keepdims}, powers), [&](const Var& v) { return pow(v, 1 / ord); });
 }
 Var logsumexp(const Var& x, const Axes& axes, bool keepdims) {
   return apply(LogSumExp{mask_of("logsumexp", x, axes), keepdims}, x);
@@ -131,7 +206,7 @@ Var sum_to(Var x, const Shape& shape) {
 }
 
 detail::OpTable detail::reduce_ops() {
-  static constexpr const OpInfo* table[] = {&op_info<Sum>, &op_info<Max>, &op_info<LogSumExp>};
+  static constexpr const OpInfo* table[] = {&op_info<Sum>, &op_info<Max>, &op_info<Min>, &op_info<LogSumExp>};
   return table;
 }
 

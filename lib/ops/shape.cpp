@@ -13,20 +13,7 @@ namespace xgrad {
 namespace {
 
 using detail::dispatch_any;
-
-/// out[i] (= or +=) in[i * step] for i below n.
-template <class T>
-void put_run(const T* in, std::int64_t step, T* out, std::int64_t n, Write write) {
-  if (write == Write::accumulate) {
-    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(out[i] + in[i * step]);
-  } else if (step == 0) {
-    std::fill_n(out, n, *in);
-  } else if (step == 1) {
-    std::copy_n(in, n, out);
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) out[i] = in[i * step];
-  }
-}
+using detail::put_run;
 
 /// y (contiguous) from x read with given strides from an offset on.
 void copy_strided(const ConstView& x, std::int64_t offset, const std::array<std::int64_t, kMaxRank>& strides,
@@ -259,6 +246,58 @@ Var transpose(const Var& x, const std::vector<int>& axes) {
         detail::text("transpose: the axes must be a permutation of the ", rank, " axes of ", x.shape()));
   }
   return apply(op, x);
+}
+
+Var swapaxes(const Var& x, int axis1, int axis2) {
+  const int a = normalize_axis("swapaxes", axis1, x.rank()), b = normalize_axis("swapaxes", axis2, x.rank());
+  if (a == b) return x;
+  std::vector<int> axes(static_cast<std::size_t>(x.rank()));
+  std::iota(axes.begin(), axes.end(), 0);
+  std::swap(axes[static_cast<std::size_t>(a)], axes[static_cast<std::size_t>(b)]);
+  return transpose(x, axes);
+}
+
+Var flatten(const Var& x, int start, int end) {
+  if (x.rank() == 0) return reshape(x, Shape{1});
+  const int first = normalize_axis("flatten", start, x.rank()),
+            last = normalize_axis("flatten", end, x.rank());
+  if (first > last) throw ShapeError(detail::text("flatten: axis ", start, " comes after axis ", end));
+  Shape shape;
+  for (int i = 0; i < x.rank(); ++i) {
+    if (i <= first || i > last) {
+      shape.push_back(x.shape()[i]);
+    } else {
+      shape.set(first, shape[first] * x.shape()[i]);
+    }
+  }
+  return reshape(x, shape);
+}
+
+Var squeeze(const Var& x) {
+  Shape shape;
+  for (std::int64_t extent : x.shape()) {
+    if (extent != 1) shape.push_back(extent);
+  }
+  return reshape(x, shape);
+}
+
+Var squeeze(const Var& x, const Axes& axes) {
+  const detail::AxisMask mask{axes.mask("squeeze", x.rank())};
+  for (int i = 0; i < x.rank(); ++i) {
+    if (mask.has(i) && x.shape()[i] != 1)
+      throw ShapeError(detail::text("squeeze: axis ", i, " of ", x.shape(), " does not have extent 1"));
+  }
+  return reshape(x, detail::reduced_shape(x.shape(), mask, false));
+}
+
+Var expand_dims(const Var& x, int axis) {
+  const int a = normalize_axis("expand_dims", axis, x.rank() + 1);
+  Shape shape;
+  for (int i = 0; i <= x.rank(); ++i) {
+    if (i == a) shape.push_back(1);
+    if (i < x.rank()) shape.push_back(x.shape()[i]);
+  }
+  return reshape(x, shape);
 }
 
 Var broadcast_to(const Var& x, const Shape& shape) {

@@ -35,6 +35,7 @@ struct Table {
 
   void (*sum)(const T* x, Extents e, T* y, Write write);
   void (*max)(const T* x, Extents e, T* y, Write write);
+  void (*min)(const T* x, Extents e, T* y, Write write);
   void (*logsumexp)(const T* x, Extents e, T* y, Write write);
   void (*softmax)(const T* x, Extents e, T* y, Write write);
   void (*log_softmax)(const T* x, Extents e, T* y, Write write);

@@ -89,6 +89,27 @@ double max(const Values& v) {
                          [](double a, double b) { return std::max(a, b); });
 }
 
+double min(const Values& v) {
+  return v.empty() ? std::numeric_limits<double>::infinity() : *std::min_element(v.begin(), v.end());
+}
+
+double product(const Values& v) { return std::accumulate(v.begin(), v.end(), 1.0, std::multiplies<>()); }
+
+double variance(const Values& v) {
+  const double mean = sum(v) / static_cast<double>(v.size());
+  double total = 0;
+  for (double x : v) total += (x - mean) * (x - mean);
+  return total / static_cast<double>(v.size());
+}
+
+double norm(const Values& v, double ord) {
+  Values sizes;
+  for (double x : v) sizes.push_back(std::abs(x));
+  if (std::isinf(ord)) return max(sizes);
+  for (double& x : sizes) x = std::pow(x, ord);
+  return std::pow(sum(sizes), 1 / ord);
+}
+
 double logsumexp(const Values& v) {
   const double top = max(v), shift = std::isfinite(top) ? top : 0;
   return shift + std::log(std::accumulate(v.begin(), v.end(), 0.0,

@@ -34,6 +34,12 @@ Array along(const Array& x, std::size_t axis, const std::function<Values(const V
 
 double sum(const Values& v);
 double max(const Values& v);
+double min(const Values& v);
+double product(const Values& v);
+/// The mean of the squares of what is left when the mean is taken off.
+double variance(const Values& v);
+/// (sum |v|^ord)^(1/ord), and what that comes to for an infinite ord.
+double norm(const Values& v, double ord);
 double logsumexp(const Values& v);
 Values softmax(const Values& v);
 

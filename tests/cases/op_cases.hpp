@@ -67,6 +67,8 @@ std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> activation_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> shape_cases();
+std::vector<OpCase> rearrange_cases();
+std::vector<OpCase> order_cases();
 std::vector<OpCase> linalg_cases();
 std::vector<OpCase> loss_cases();
 std::vector<OpCase> conv_cases();

@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "xgrad/ops/elementwise.hpp"
 #include "xgrad/tape/grad.hpp"
 
 using namespace xgrad;
@@ -35,13 +36,21 @@ TEST_CASE("reduce: of nothing") {
   CHECK_THROWS_WITH_AS(max(none), "max: [0] has no elements to reduce", ShapeError);
   CHECK_THROWS_WITH_AS(max(rows, -1), "max: [2, 0] has no elements to reduce", ShapeError);
   CHECK(grad(sum(none), {none})[0].shape() == Shape{0});
+  CHECK(prod(none).item<double>() == 1);
+  CHECK(prod(rows, 1).array<double>() == Array{1, 1});
+  CHECK(std::isnan(var(none).item<double>()));
+  CHECK(std::isnan(xgrad::std(none).item<double>()));
+  for (double ord : {0.5, 1.0, 2.0, 3.0}) CHECK(norm(none, ord).item<double>() == 0);
+  CHECK_THROWS_WITH_AS(min(none), "min: [0] has no elements to reduce", ShapeError);
+  CHECK(grad(prod(none), {none})[0].shape() == Shape{0});
 }
 
 TEST_CASE("reduce: over no axes gives the same back") {
   Tape tape;
   const Var x = tape.input(Array{{1, 2}, {3, 4}});
   const Axes none(std::vector<int>{});
-  for (const Var& y : {sum(x, none), mean(x, none), max(x, none), logsumexp(x, none)}) {
+  for (const Var& y : {sum(x, none), mean(x, none), prod(x, none), max(x, none), min(x, none),
+                       norm(x, kInf, none), logsumexp(x, none)}) {
     CHECK(y.array<double>() == x.array<double>());
   }
 }
@@ -55,6 +64,75 @@ TEST_CASE("reduce: elements that tie for the maximum share the cotangent") {
   const Var low = tape.input(Array{-kInf, -kInf});
   CHECK(max(low).item<double>() == -kInf);
   CHECK(grad(max(low), {low})[0].array<double>() == Array{0.5, 0.5});
+}
+
+TEST_CASE("reduce: elements that tie for the minimum share the cotangent") {
+  Tape tape;
+  const Var x = tape.input(Array{{1, 1, 3}, {2, 2, 2}, {0, -1, -5}});
+  CHECK(min(x, 1).array<double>() == Array{1, 2, -5});
+  CHECK(grad(sum(min(x, 1)), {x})[0].array<double>() ==
+        Array{{0.5, 0.5, 0}, {1 / 3.0, 1 / 3.0, 1 / 3.0}, {0, 0, 1}});
+  CHECK(std::isnan(min(tape.input(Array{-kInf, kNaN, 1})).item<double>()));
+}
+
+TEST_CASE("reduce: the derivative of a product with zeros") {
+  Tape tape;
+  const auto gradient = [&](const Array& factors) {
+    const Var x = tape.input(factors);
+    return grad(prod(x), {x})[0].array<double>();
+  };
+  CHECK(gradient({2, 3, 4}) == Array{12, 8, 6});
+  CHECK(gradient({2, 0, 4}) == Array{0, 8, 0});
+  CHECK(gradient({0, 3, 0}) == Array{0, 0, 0});
+  const Var x = tape.input(Array{0, 3, 0});
+  const Var slope = grad(prod(x), {x}, {.create_graph = true})[0];
+  CHECK(grad(sum(slope * tape.constant(Array{1, 0, 0})), {x})[0].array<double>() == Array{0, 0, 3});
+  CHECK(prod(tape.input(Array{{0, kInf}, {2, 5}}), 1).array<double>()(1) == 10);
+}
+
+TEST_CASE("reduce: the variance of numbers that are large and alike") {
+  Tape tape;
+  xt::xarray<float> x = 10000.0f * xt::ones<float>({1000});
+  for (std::size_t i = 0; i < 1000; ++i) x(i) += static_cast<float>(i % 2);
+  CHECK(var(tape.input(x)).item<float>() == doctest::Approx(0.25));
+  CHECK(var(tape.input(Array{1e9, 1e9 + 1, 1e9 + 2}), {}, false, 1).item<double>() == 1);
+}
+
+TEST_CASE("reduce: a variance of 0, and one with too large a correction") {
+  Tape tape;
+  const Var flat = tape.input(Array{{3, 3, 3}, {1, 2, 3}}), one = tape.input(Array{5});
+  const Var s = xgrad::std(flat, 1, false, 1);
+  CHECK(s.array<double>() == Array{0, 1});
+  const Var g = grad(sum(s), {flat}, {.create_graph = true})[0];
+  CHECK(g.array<double>() == Array{{0, 0, 0}, {-0.5, 0, 0.5}});
+  for (double second : grad(sum(g * g), {flat})[0].array<double>()) CHECK(std::isfinite(second));
+  CHECK(std::isnan(var(one, {}, false, 1).item<double>()));
+  CHECK(std::isnan(xgrad::std(one, {}, false, 2).item<double>()));
+  CHECK(var(flat, 1, false, 3).array<double>()(1) == kInf);
+}
+
+TEST_CASE("reduce: the norm of zeros has the derivative 0") {
+  Tape tape;
+  const Var x = tape.input(Array{{0, 0}, {3, -4}, {0, -2}});
+  for (double ord : {0.5, 1.0, 1.5, 2.0, 3.0, kInf}) {
+    CAPTURE(ord);
+    const Var y = norm(x, ord, 1);
+    CHECK(y.array<double>()(0) == 0);
+    CHECK(y.array<double>()(2) == doctest::Approx(2));
+    const Var g = grad(sum(y), {x}, {.create_graph = true})[0];
+    const Array slope = g.array<double>();
+    CHECK(slope(0, 0) == 0);
+    CHECK(slope(0, 1) == 0);
+    CHECK(slope(2, 0) == 0);
+    CHECK(slope(2, 1) == doctest::Approx(-1));
+    for (double second : grad(sum(g * g), {x})[0].array<double>()) CHECK(std::isfinite(second));
+  }
+  CHECK(norm(x, 2, 1).array<double>()(1) == 5);
+  CHECK(norm(x, 1, 1).array<double>()(1) == 7);
+  CHECK(norm(x, kInf, 1).array<double>()(1) == 4);
+  CHECK(norm(tape.input(Array{kInf, 1})).item<double>() == kInf);
+  CHECK(std::isnan(norm(tape.input(Array{kNaN, 1}), 3).item<double>()));
+  CHECK_THROWS_AS(norm(x, kNaN), Error);
 }
 
 TEST_CASE("reduce: a NaN anywhere is the maximum") {

@@ -116,6 +116,12 @@ TEST_CASE_TEMPLATE("kernels: reductions", T, float, double) {
                                                            : *std::max_element(line.begin(), line.end())};
                      }),
              kTolerance<T>, [&](T* y, Write write) { table.max(x.data(), e, y, write); });
+    check<T>(by_line(x, e, true,
+                     [](auto& line, auto, auto) {
+                       return Numbers<double>{line.empty() ? kInfinity
+                                                           : *std::min_element(line.begin(), line.end())};
+                     }),
+             kTolerance<T>, [&](T* y, Write write) { table.min(x.data(), e, y, write); });
     check<T>(by_line(x, e, true, [](auto& line, auto, auto) { return Numbers<double>{log_sum_exp(line)}; }),
              kTolerance<T> * 4, [&](T* y, Write write) { table.logsumexp(x.data(), e, y, write); });
   }
@@ -190,6 +196,8 @@ TEST_CASE_TEMPLATE("kernels: numbers at the edge", T, float, double) {
         CHECK(y[place] == 1);
         x[place] = nan;
         table.max(x.data(), e, result, Write::assign);
+        CHECK(std::isnan(result[0]));
+        table.min(x.data(), e, result, Write::assign);
         CHECK(std::isnan(result[0]));
         table.logsumexp(x.data(), e, result, Write::assign);
         CHECK(std::isnan(result[0]));

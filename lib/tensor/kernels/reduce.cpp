@@ -1,5 +1,5 @@
-// Sums and maxima of [outer, n, inner] over n. Sums are blocked and pairwise, so that their error grows with
-// log n; the order of the additions depends on the extents alone.
+// Sums, maxima and minima of [outer, n, inner] over n. Sums are blocked and pairwise, so that their error
+// grows with log n; the order of the additions depends on the extents alone.
 #include <limits>
 
 #include "lib/tensor/kernels/simd.hpp"
@@ -63,31 +63,41 @@ void sum(const T* x, Extents e, T* y, Write write) {
   }
 }
 
-/// The larger one; NaN when either is. (Of the batches' comparisons, != is false for NaN on AVX.)
-template <class T>
-Batch<T> larger(const Batch<T>& a, const Batch<T>& b) {
-  return xsimd::select(a > b, a, xsimd::select(a == a, b, a));
+/// Which of two is kept, and what every number is kept against.
+struct Larger {
+  static constexpr double kNone = -std::numeric_limits<double>::infinity();
+  static auto better(const auto& a, const auto& b) { return a > b; }
+};
+struct Smaller {
+  static constexpr double kNone = std::numeric_limits<double>::infinity();
+  static auto better(const auto& a, const auto& b) { return a < b; }
+};
+
+/// The better one; NaN when either is. (Of the batches' comparisons, != is false for NaN on AVX.)
+template <class Order, class T>
+Batch<T> best_of(const Batch<T>& a, const Batch<T>& b) {
+  return xsimd::select(Order::better(a, b), a, xsimd::select(a == a, b, a));
 }
 
-template <class T>
-void max(const T* x, Extents e, T* y, Write write) {
-  constexpr T kLowest = -std::numeric_limits<T>::infinity();
+template <class Order, class T>
+void extremum(const T* x, Extents e, T* y, Write write) {
+  constexpr T kNone = static_cast<T>(Order::kNone);
   for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.inner, y += e.inner) {
     if (e.inner == 1) {
-      Batch<T> top(kLowest);
+      Batch<T> top(kNone);
       std::int64_t i = 0;
-      for (; i + kLanes<T> <= e.n; i += kLanes<T>) top = larger<T>(top, load(x + i));
-      if (i < e.n) top = larger<T>(top, load_some(x + i, e.n - i, kLowest));
+      for (; i + kLanes<T> <= e.n; i += kLanes<T>) top = best_of<Order, T>(top, load(x + i));
+      if (i < e.n) top = best_of<Order, T>(top, load_some(x + i, e.n - i, kNone));
       alignas(64) T lanes[kLanes<T>];
       top.store_aligned(lanes);
       T best = lanes[0];
-      for (T v : lanes) best = best > v || best != best ? best : v;
+      for (T v : lanes) best = Order::better(best, v) || best != best ? best : v;
       put_one(y, best, write);
     } else {
       for_batches<T>(e.inner, y, write, [&](auto i, auto count) {
-        Batch<T> top(kLowest);
+        Batch<T> top(kNone);
         for (std::int64_t r = 0; r < e.n; ++r)
-          top = larger<T>(top, load_up_to(x + r * e.inner + i, count, kLowest));
+          top = best_of<Order, T>(top, load_up_to(x + r * e.inner + i, count, kNone));
         return top;
       });
     }
@@ -98,7 +108,8 @@ void max(const T* x, Extents e, T* y, Write write) {
 
 void XGRAD_KERNEL_ISA::fill_reduce(Table<float>& f, Table<double>& d) {
   f.sum = sum<float>, d.sum = sum<double>;
-  f.max = max<float>, d.max = max<double>;
+  f.max = extremum<Larger, float>, d.max = extremum<Larger, double>;
+  f.min = extremum<Smaller, float>, d.min = extremum<Smaller, double>;
 }
 
 }  // namespace xgrad::kernels

@@ -1,0 +1,121 @@
+#include "xgrad/ops/cumulative.hpp"
+
+#include <algorithm>
+#include <ostream>
+
+#include "lib/ops/common.hpp"
+#include "lib/ops/registry.hpp"
+#include "xgrad/ops/elementwise.hpp"
+#include "xgrad/ops/shape.hpp"
+
+namespace xgrad {
+namespace {
+
+/// y (= or +=) the running values along the middle of [outer, n, inner]: next(place, value of the place
+/// before). Some columns side by side, so that memory is read as it lies.
+template <class T, class Next>
+void scan(kernels::Extents e, bool reverse, double initial, T* y, Write write, Next&& next) {
+  constexpr std::int64_t kColumns = 16;
+  for (std::int64_t o = 0; o < e.outer; ++o) {
+    for (std::int64_t first = 0; first < e.inner; first += kColumns) {
+      const std::int64_t columns = std::min(kColumns, e.inner - first);
+      double value[kColumns];
+      std::fill_n(value, kColumns, initial);
+      for (std::int64_t k = 0; k < e.n; ++k) {
+        const std::int64_t at = (o * e.n + (reverse ? e.n - 1 - k : k)) * e.inner + first;
+        for (std::int64_t c = 0; c < columns; ++c) {
+          value[c] = next(at + c, value[c]);
+          const T v = static_cast<T>(value[c]);
+          y[at + c] = write == Write::assign ? v : y[at + c] + v;
+        }
+      }
+    }
+  }
+}
+
+/// What these ops have in common: along which axis, and whether from its end.
+struct Direction {
+  int axis;
+  bool reverse;
+
+  Direction turned() const { return {axis, !reverse}; }
+  kernels::Extents extents(const View& y) const { return detail::extents_about(y.shape(), axis); }
+  void describe(std::ostream& out) const { out << "axis=" << axis << (reverse ? ", reverse" : ""); }
+  /// y[i] = x[i - 1], and `fill` in the first place.
+  Var previous(const Var& x, double fill) const {
+    Shape shape = x.shape();
+    if (shape[axis] == 0) return x;
+    shape.set(axis, 1);
+    const Var first = broadcast_to(detail::scalar_like(x, fill), shape);
+    return reverse ? concat({slice(x, axis, 1), first}, axis) : concat({first, slice(x, axis, 0, -1)}, axis);
+  }
+};
+
+struct CumSum : Direction {
+  static constexpr const char* name = "cumsum";
+  static constexpr Reads reads[] = {kReadsNothing};
+  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(y.dtype, [&]<class T>() {
+      scan(extents(y), reverse, 0, y.as<T>(), write,
+           [in = x[0].as<T>()](std::int64_t at, double sum) { return sum + static_cast<double>(in[at]); });
+    });
+  }
+  void vjp(Backward& b) const { b.dx(0) += apply(CumSum{turned()}, b.dy()); }
+};
+
+/// y[i] = b[i] + a[i] y[i - 1], for operands a and b. Its derivative is such a recurrence the other way.
+struct LinearRecurrence : Direction {
+  static constexpr const char* name = "linear_recurrence";
+  static constexpr Reads reads[] = {reads_x(0) | kReadsOutput, reads_x(0)};
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(y.dtype, [&]<class T>() {
+      scan(extents(y), reverse, 0, y.as<T>(), write,
+           [a = x[0].as<T>(), b = x[1].as<T>()](std::int64_t at, double value) {
+             return static_cast<double>(b[at]) + functions::cotangent_mul(value, static_cast<double>(a[at]));
+           });
+    });
+  }
+  void vjp(Backward& b) const {
+    const Direction back = turned();
+    const Var u = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
+    b.dx(0) += cotangent_mul(u, previous(b.y(), 0));
+    b.dx(1) += u;
+  }
+};
+
+struct CumProd : Direction {
+  static constexpr const char* name = "cumprod";
+  static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
+  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch(y.dtype, [&]<class T>() {
+      scan(extents(y), reverse, 1, y.as<T>(), write, [in = x[0].as<T>()](std::int64_t at, double product) {
+        return product * static_cast<double>(in[at]);
+      });
+    });
+  }
+  // y[i] = x[i] y[i - 1]: what reaches y[i] is dy[i] and x[i + 1] times what reaches y[i + 1].
+  void vjp(Backward& b) const {
+    const Direction back = turned();
+    const Var u = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
+    b.dx(0) += cotangent_mul(u, previous(b.y(), 1));
+  }
+};
+
+}  // namespace
+
+Var cumsum(const Var& x, int axis) {
+  return apply(CumSum{{normalize_axis("cumsum", axis, x.rank()), false}}, x);
+}
+Var cumprod(const Var& x, int axis) {
+  return apply(CumProd{{normalize_axis("cumprod", axis, x.rank()), false}}, x);
+}
+
+detail::OpTable detail::cumulative_ops() {
+  static constexpr const OpInfo* table[] = {&op_info<CumSum>, &op_info<CumProd>, &op_info<LinearRecurrence>};
+  return table;
+}
+
+}  // namespace xgrad
