@@ -19,6 +19,7 @@
 #include "xgrad/tape/var.hpp"
 //
 #include "xgrad/ops/custom.hpp"
+#include "xgrad/ops/decompositions.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/index.hpp"
 #include "xgrad/ops/linalg.hpp"

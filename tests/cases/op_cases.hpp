@@ -67,6 +67,7 @@ std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> shape_cases();
 std::vector<OpCase> linalg_cases();
+std::vector<OpCase> decomposition_cases();
 std::vector<OpCase> loss_cases();
 
 /// The operands of one set of a row; always the same.
