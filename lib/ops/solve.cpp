@@ -103,8 +103,9 @@ struct TriangularSolve {
     const Var y = b.y(), &left = options.transpose == options.right ? g : y;
     const Var& right = options.transpose == options.right ? y : g;
     const Var product = options.right ? matmul(left, right, true, false) : matmul(left, right, false, true);
-    const double below = options.upper ? 0 : 1, diagonal = options.unit_diagonal ? 0 : 1;
-    const Var mask = detail::by_triangle(a, a.shape()[a.rank() - 1], -below, -diagonal, below - 1);
+    const double below = options.upper ? 0 : -1, above = options.upper ? -1 : 0;
+    const Var mask =
+        detail::by_triangle(a, a.shape()[a.rank() - 1], below, options.unit_diagonal ? 0 : -1, above);
     b.dx(0) += sum_to(cotangent_mul(mask, product), b.x_shape(0));
   }
   void describe(std::ostream& out) const {

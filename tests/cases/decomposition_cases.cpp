@@ -73,15 +73,15 @@ Matrix number(double value) {
   return result;
 }
 
-const std::vector<Shapes> square_sets = {{{3, 3}},    {{1, 1}},    {{4, 4}},       {{0, 0}},  {{2, 3, 3}},
+const std::vector<Shapes> square_sets = {{{3, 3}},    {{1, 1}},    {{4, 4}},       {{0, 0}}, {{2, 3, 3}},
                                          {{2, 0, 0}}, {{0, 2, 2}}, {{2, 1, 2, 2}}, {{5, 5}}};
 const std::vector<Shapes> matrix_sets = {{{3, 3}}, {{4, 2}},    {{2, 4}},    {{1, 3}},    {{3, 1}},
                                          {{0, 3}}, {{3, 0}},    {{2, 3, 2}}, {{2, 2, 3}}, {{0, 2, 3}},
                                          {{1, 1}}, {{2, 0, 2}}, {{7, 23}},   {{23, 7}}};
-const std::vector<Shapes> solve_sets = {{{3, 3}, {3, 2}},    {{3, 3}, {3}},          {{1, 1}, {1, 4}},
-                                        {{2, 3, 3}, {3, 2}}, {{3, 3}, {2, 3, 1}},    {{2, 3, 3}, {3}},
-                                        {{2, 2, 2}, {2, 2, 3}}, {{0, 0}, {0, 3}},    {{3, 3}, {3, 0}},
-                                        {{0, 2, 2}, {2, 1}}, {{2, 1, 2, 2}, {3, 2, 1}}, {{23, 23}, {23, 4}}};
+const std::vector<Shapes> solve_sets = {
+    {{3, 3}, {3, 2}},    {{3, 3}, {3}},       {{1, 1}, {1, 4}},          {{2, 3, 3}, {3, 2}},
+    {{3, 3}, {2, 3, 1}}, {{2, 3, 3}, {3}},    {{2, 2, 2}, {2, 2, 3}},    {{0, 0}, {0, 3}},
+    {{3, 3}, {3, 0}},    {{0, 2, 2}, {2, 1}}, {{2, 1, 2, 2}, {3, 2, 1}}, {{23, 23}, {23, 4}}};
 
 std::vector<Shapes> with_large(std::vector<Shapes> sets) {
   sets.push_back({{23, 23}});
@@ -89,18 +89,23 @@ std::vector<Shapes> with_large(std::vector<Shapes> sets) {
 }
 
 ErrorCase integers(const std::string& name, std::function<void(const Var&)> f) {
-  return fails_when<DTypeError>([f = std::move(f)](Tape& t) { f(ones(t, {2, 2}, DType::int64)); },
-                                name + ": operand 0 is int64, not floating");
+  return fails_when<DTypeError>(
+      [f = std::move(f)](Tape& t) {
+        f(ones(t, {2, 2}, DType::int64));
+      },
+      name + ": operand 0 is int64, not floating");
 }
 
 /// A function of the matrices `made` of the operand.
 OpCase of_matrix(std::string name, std::function<Var(const Var&)> f, Var (*made)(const Var&),
-                 std::function<Matrix(const Matrix&)> reference, std::vector<Shapes> sets, std::size_t axes = 2) {
+                 std::function<Matrix(const Matrix&)> reference, std::vector<Shapes> sets,
+                 std::size_t axes = 2) {
   return {.name = std::move(name),
           .f = [f, made](Vars x) { return f(made(x[0])); },
           .reference =
               [reference, axes](const Arrays& x) {
-                return batched(x, [&](const Matrices& m) { return reference(m[0]); }, axes);
+                return batched(
+                    x, [&](const Matrices& m) { return reference(m[0]); }, axes);
               },
           .sets = std::move(sets),
           .domains = {unit}};
@@ -110,9 +115,9 @@ OpCase of_matrix(std::string name, std::function<Var(const Var&)> f, Var (*made)
 OpCase with_square_errors(OpCase row, Var (*f)(const Var&), std::vector<ErrorCase> more = {}) {
   const std::string name = row.name.substr(0, row.name.find(' '));
   for (const Shape& shape : {Shape{2, 3}, Shape{3}}) {
-    row.errors.push_back(fails_when<ShapeError>([f, shape](Tape& t) { f(ones(t, shape)); },
-                                                name + ": " + shape.text() +
-                                                    " is not a square matrix or a batch of them"));
+    row.errors.push_back(
+        fails_when<ShapeError>([f, shape](Tape& t) { f(ones(t, shape)); },
+                               name + ": " + shape.text() + " is not a square matrix or a batch of them"));
   }
   row.errors.push_back(integers(name, f));
   return with_errors(std::move(row), std::move(more));
