@@ -2,6 +2,9 @@
 find_package(xtensor REQUIRED)
 find_package(xsimd REQUIRED)
 find_package(OpenBLAS REQUIRED)
+# xtensor-blas is headers, used by one source; its package file would add a second BLAS and LAPACK to the link.
+find_path(XGRAD_XTENSOR_BLAS_INCLUDE_DIR xtensor-blas/xlapack.hpp REQUIRED)
+mark_as_advanced(XGRAD_XTENSOR_BLAS_INCLUDE_DIR)
 find_package(ZLIB REQUIRED)
 find_package(Threads REQUIRED)
 include(${CMAKE_CURRENT_LIST_DIR}/xgradOpenBLAS.cmake)

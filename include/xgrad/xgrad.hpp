@@ -23,6 +23,7 @@
 #include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/cumulative.hpp"
 #include "xgrad/ops/custom.hpp"
+#include "xgrad/ops/decompositions.hpp"
 #include "xgrad/ops/diagonal.hpp"
 #include "xgrad/ops/dual.hpp"
 #include "xgrad/ops/elementwise.hpp"

@@ -19,7 +19,10 @@ std::vector<const OpInfo*> registered_ops() {
         detail::random_ops(),
         detail::conv_ops(),
         detail::cumulative_ops(),
-        detail::order_ops()}) {
+        detail::order_ops(),
+        detail::solve_ops(),
+        detail::determinant_ops(),
+        detail::decomposition_ops()}) {
     all.insert(all.end(), table.begin(), table.end());
   }
   return all;

@@ -22,6 +22,15 @@ void blas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, doub
   cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
+void blas_trsm(CBLAS_SIDE side, CBLAS_UPLO triangle, CBLAS_TRANSPOSE transpose, CBLAS_DIAG diagonal, int m,
+               int n, const float* a, int lda, float* b) {
+  cblas_strsm(CblasRowMajor, side, triangle, transpose, diagonal, m, n, 1, a, lda, b, n);
+}
+void blas_trsm(CBLAS_SIDE side, CBLAS_UPLO triangle, CBLAS_TRANSPOSE transpose, CBLAS_DIAG diagonal, int m,
+               int n, const double* a, int lda, double* b) {
+  cblas_dtrsm(CblasRowMajor, side, triangle, transpose, diagonal, m, n, 1, a, lda, b, n);
+}
+
 template <class T>
 void run(const GemmShape& s, T alpha, const T* a, const T* b, T beta, T* c) {
   if (s.m == 0 || s.n == 0) return;
@@ -59,6 +68,19 @@ void run(const GemmShape& s, T alpha, const T* a, const T* b, T beta, T* c) {
   });
 }
 
+template <class T>
+void run(const TriangularShape& s, const T* a, T* b) {
+  if (s.m == 0 || s.n == 0) return;
+  if (std::max(s.m, s.n) > INT_MAX) {
+    throw Error(detail::text("trsm: an extent of ", s.m, " x ", s.n, " is beyond BLAS's integers"));
+  }
+  blas_info();
+  const auto m = static_cast<int>(s.m), n = static_cast<int>(s.n);
+  blas_trsm(s.right ? CblasRight : CblasLeft, s.upper ? CblasUpper : CblasLower,
+            s.transpose ? CblasTrans : CblasNoTrans, s.unit_diagonal ? CblasUnit : CblasNonUnit, m, n, a,
+            s.right ? n : m, b);
+}
+
 }  // namespace
 
 void gemm(const GemmShape& shape, float alpha, const float* a, const float* b, float beta, float* c) {
@@ -67,5 +89,8 @@ void gemm(const GemmShape& shape, float alpha, const float* a, const float* b, f
 void gemm(const GemmShape& shape, double alpha, const double* a, const double* b, double beta, double* c) {
   run(shape, alpha, a, b, beta, c);
 }
+
+void trsm(const TriangularShape& shape, const float* a, float* b) { run(shape, a, b); }
+void trsm(const TriangularShape& shape, const double* a, double* b) { run(shape, a, b); }
 
 }  // namespace xgrad

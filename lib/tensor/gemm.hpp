@@ -1,4 +1,4 @@
-// The only door to BLAS: C = alpha op(A) op(B) + beta C for row-major matrices.
+// The only door to BLAS: products and triangular systems of contiguous row-major matrices.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,21 @@ struct GemmShape {
   std::int64_t stride_a = 0, stride_b = 0, stride_c = 0;
 };
 
-/// Empty ones are allowed: with k = 0 the product is zero.
+/// C = alpha op(A) op(B) + beta C. Empty matrices are allowed: with k = 0 the product is zero.
 /// @throws Error when an extent is beyond the BLAS's integers.
 void gemm(const GemmShape& shape, float alpha, const float* a, const float* b, float beta, float* c);
 void gemm(const GemmShape& shape, double alpha, const double* a, const double* b, double beta, double* c);
+
+/// A triangular system: op(A) X = B, or X op(A) = B with `right`. B is [m, n]; A, of which one triangle is
+/// read, is square of the order that fits. A unit diagonal is taken to be 1 and not read.
+struct TriangularShape {
+  std::int64_t m, n;
+  bool upper = false, transpose = false, unit_diagonal = false, right = false;
+};
+
+/// Solves the system in place of b. A zero on the diagonal gives infinities and NaNs.
+/// @throws Error as gemm does.
+void trsm(const TriangularShape& shape, const float* a, float* b);
+void trsm(const TriangularShape& shape, const double* a, double* b);
 
 }  // namespace xgrad

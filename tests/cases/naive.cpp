@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -165,6 +166,47 @@ Array matmul(const Array& x, const Array& y, bool transpose_x, bool transpose_y)
   if (y.dimension() == 1) shape.pop_back();
   if (x.dimension() == 1) shape.erase(shape.end() - (y.dimension() == 1 ? 1 : 2));
   return reshape(product, shape);
+}
+
+Array einsum(const std::string& subscripts, const Arrays& x) {
+  std::vector<std::string> terms(1);
+  for (char c : subscripts) {
+    if (c == ',' || c == '>') {
+      terms.emplace_back();
+    } else if (c != '-') {
+      terms.back() += c;
+    }
+  }
+  const std::string result = terms.back();
+  terms.pop_back();
+  std::string letters = result;  // the result's, then those that are summed over
+  std::map<char, std::size_t> extent;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    for (std::size_t d = 0; d < terms[k].size(); ++d) {
+      const char c = terms[k][d];
+      if (letters.find(c) == std::string::npos) letters += c;
+      if (!extent.count(c) || extent[c] == 1) extent[c] = x[k].shape(d);
+    }
+  }
+  Index outer, inner;
+  for (std::size_t i = 0; i < letters.size(); ++i)
+    (i < result.size() ? outer : inner).push_back(extent[letters[i]]);
+  return generate(outer, [&](const Index& place) {
+    double total = 0;
+    generate(inner, [&](const Index& step) {
+      Index all = place;
+      all.insert(all.end(), step.begin(), step.end());
+      double product = 1;
+      for (std::size_t k = 0; k < x.size(); ++k) {
+        Index index;
+        for (char c : terms[k]) index.push_back(all[letters.find(c)]);
+        product *= at(x[k], index);
+      }
+      total += product;
+      return 0.0;
+    });
+    return total;
+  });
 }
 
 std::int64_t label(std::size_t k, std::int64_t classes) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "xgrad/tensor/xtensor.hpp"
@@ -48,6 +49,8 @@ Index reversed_axes(const Array& x);
 Array reshape(const Array& x, const Index& shape);
 /// NumPy's matmul, with flags that transpose the last two axes of matrices.
 Array matmul(const Array& x, const Array& y, bool transpose_x = false, bool transpose_y = false);
+/// `ij,jk->ik` and the like, every letter written out: a loop over all letters, extents of 1 repeated.
+Array einsum(const std::string& subscripts, const Arrays& x);
 
 /// The k-th of a fixed sequence of labels in [0, classes).
 std::int64_t label(std::size_t k, std::int64_t classes);

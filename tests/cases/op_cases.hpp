@@ -70,6 +70,7 @@ std::vector<OpCase> shape_cases();
 std::vector<OpCase> rearrange_cases();
 std::vector<OpCase> order_cases();
 std::vector<OpCase> linalg_cases();
+std::vector<OpCase> decomposition_cases();
 std::vector<OpCase> loss_cases();
 std::vector<OpCase> conv_cases();
 

@@ -45,7 +45,10 @@ find include/xgrad lib -type f \( -name '*.hpp' -o -name '*.h' -o -name '*.cpp' 
     return path
   }
   function check_include(where, file, layer, name, quoted,   target, other) {
-    if (name ~ /^(xtensor|xtensor-blas|xtensor-python)\// && file != "include/xgrad/tensor/xtensor.hpp")
+    if (name ~ /^(xtensor-blas|xflens)\//) {
+      if (file != "lib/tensor/lapack.cpp")
+        offence(where, "includes <" name ">; only lib/tensor/lapack.cpp includes xtensor-blas")
+    } else if (name ~ /^(xtensor|xtensor-python)\// && file != "include/xgrad/tensor/xtensor.hpp")
       offence(where, "includes <" name ">; only include/xgrad/tensor/xtensor.hpp includes xtensor")
     if (name ~ /^xsimd\//) {
       if (file ~ /^include\//) offence(where, "includes <" name ">; xsimd stays out of the public headers")

@@ -21,6 +21,7 @@ good_tree() {
   write include/xgrad/tape/tape.hpp '#include <xgrad/tensor/shape.hpp>'
   write lib/tensor/simd.hpp '#include <xsimd/xsimd.hpp>'
   write lib/tensor/shape.cpp '#include "xgrad/tensor/shape.hpp"' '#include "lib/tensor/simd.hpp"' '#include "simd.hpp"'
+  write lib/tensor/lapack.cpp '#include <xtensor-blas/xlapack.hpp>'
   write lib/tape/tape.cpp '#include "xgrad/tape/tape.hpp"' '#include "lib/tensor/simd.hpp"' '#include <vector>'
 }
 
@@ -53,6 +54,8 @@ write include/xgrad/tape/tape.hpp '#include "xgrad/extra/x.hpp"'
 fails 'include/xgrad/tape/tape.hpp:1: includes "xgrad/extra/x.hpp" of extra, which is not a layer'
 write include/xgrad/tape/tape.hpp '#include <xtensor/xarray.hpp>'
 fails 'include/xgrad/tape/tape.hpp:1: includes <xtensor/xarray.hpp>; only include/xgrad/tensor/xtensor.hpp includes xtensor'
+write lib/tensor/shape.cpp '#include <xtensor-blas/xlinalg.hpp>'
+fails 'lib/tensor/shape.cpp:1: includes <xtensor-blas/xlinalg.hpp>; only lib/tensor/lapack.cpp includes xtensor-blas'
 write include/xgrad/tensor/shape.hpp '#include <xsimd/xsimd.hpp>'
 fails 'include/xgrad/tensor/shape.hpp:1: includes <xsimd/xsimd.hpp>; xsimd stays out of the public headers'
 write lib/tape/tape.cpp '#include <xsimd/xsimd.hpp>'

@@ -56,6 +56,18 @@ class NonFinite : public Error {
   using Error::Error;
 };
 
+/// A matrix that has to be inverted has no inverse.
+class SingularMatrix : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A matrix that has to be positive definite is not.
+class NotPositiveDefinite : public Error {
+ public:
+  using Error::Error;
+};
+
 /// A file cannot be read or written, or does not hold what it should.
 class IoError : public Error {
  public:
