@@ -15,7 +15,7 @@ OpTable shape_ops();
 OpTable index_ops();
 OpTable linalg_ops();
 OpTable softmax_ops();
-OpTable loss_ops();
+OpTable cross_entropy_ops();
 OpTable random_ops();
 
 }  // namespace xgrad::detail
