@@ -12,39 +12,47 @@
 
 namespace xgrad {
 
-/// x + y, x - y, x y, x / y.
+/// x + y
 Var add(const Var& x, const Var& y);
+/// x - y
 Var sub(const Var& x, const Var& y);
+/// x y
 Var mul(const Var& x, const Var& y);
+/// x / y. Domain: y is not 0.
 Var div(const Var& x, const Var& y);
-/// x to the power of y, as std::pow: also for negative x with whole y. d/dy is taken as 0 where x = 0, and
-/// NaN where x < 0.
+/// x to the power of y, as std::pow. Domain: x >= 0, and x < 0 with whole y. At kinks: d/dy is taken as 0
+/// where x = 0, and NaN where x < 0.
 Var pow(const Var& x, const Var& y);
 Var pow(const Var& x, double y);
-/// The larger and the smaller of two; NaN when either is NaN.
+/// The larger and the smaller of two; NaN when either is NaN. At kinks: ties share in halves.
 Var maximum(const Var& x, const Var& y);
 Var minimum(const Var& x, const Var& y);
 
+/// -x
 Var neg(const Var& x);
+/// e to the power of x.
 Var exp(const Var& x);
-/// The natural logarithm.
+/// The natural logarithm. Domain: x > 0.
 Var log(const Var& x);
+/// The square root. Domain: x >= 0.
 Var sqrt(const Var& x);
 /// x x
 Var square(const Var& x);
+/// |x|. At kinks: 0 at 0.
 Var abs(const Var& x);
 /// -1, 0 or 1. Its derivative is zero.
 Var sign(const Var& x);
 /// 1 where x > 0, 0 elsewhere. Its derivative is zero.
 Var step(const Var& x);
-/// x limited to [low, high]; the derivative is 1 at the limits. @throws Error when low > high.
+/// x limited to [low, high]. At kinks: 1 at the limits. @throws Error when low > high.
 Var clamp(const Var& x, double low, double high);
 /// 1 where low <= x <= high, 0 elsewhere. Its derivative is zero.
 Var in_range(const Var& x, double low, double high);
 /// 1 / (1 + exp(-x))
 Var sigmoid(const Var& x);
+/// The hyperbolic tangent.
 Var tanh(const Var& x);
-/// max(x, 0)
+/// max(x, 0). At kinks: 0 at 0.
 Var relu(const Var& x);
 
 /// Comparisons, as bool tensors. Their derivative is zero. The operands may be of any one dtype.
