@@ -130,7 +130,8 @@ struct SoftmaxCrossEntropy : OverRows {
       double total = 0;
       for (std::int64_t r = 0; r < rows; ++r) {
         const double loss = row<T>(x[0], x[1], r);
-        kept() ? put(out[r], loss) : void(total += loss);
+        if (kept()) put(out[r], loss);
+        total += loss;
       }
       if (!kept()) put(*out, total / divisor(rows));
     });
