@@ -11,6 +11,8 @@
 #include "xgrad/tensor/view.hpp"
 #include "xgrad/tensor/xtensor.hpp"
 //
+#include "xgrad/tape/flow.hpp"
+#include "xgrad/tape/functional.hpp"
 #include "xgrad/tape/grad.hpp"
 #include "xgrad/tape/gradcheck.hpp"
 #include "xgrad/tape/op.hpp"

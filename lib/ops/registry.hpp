@@ -17,5 +17,6 @@ OpTable linalg_ops();
 OpTable softmax_ops();
 OpTable cross_entropy_ops();
 OpTable random_ops();
+OpTable conv_ops();
 
 }  // namespace xgrad::detail

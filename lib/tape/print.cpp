@@ -26,6 +26,23 @@ const char* kind_name(SlotKind kind) {
   }
 }
 
+std::string attributes_of(const Instruction& instruction) {
+  std::ostringstream attributes;
+  if (instruction.op->describe) instruction.op->describe(instruction.attributes(), attributes);
+  return attributes.str();
+}
+
+/// `%3 = sum(%2, axes={0})`
+void print_call(std::ostream& out, const TapeState& state, const Instruction& instruction,
+                const std::string& attributes) {
+  out << '%' << state.slots[instruction.output].id << " = " << instruction.op->name << '(';
+  const char* comma = "";
+  for (std::uint32_t i : instruction.operands())
+    out << std::exchange(comma, ", ") << '%' << state.slots[i].id;
+  if (!attributes.empty()) out << comma << attributes;
+  out << ')';
+}
+
 /// Calls source(slot, name) for every value that enters and instruction(...) for every instruction, in order.
 template <class Source, class Step>
 void walk(const TapeState& state, Source&& source, Step&& step) {
@@ -41,9 +58,7 @@ void walk(const TapeState& state, Source&& source, Step&& step) {
       source(state.slots[i], parameter);
     }
     seen[instruction->output] = true;
-    std::ostringstream attributes;
-    if (instruction->op->describe) instruction->op->describe(instruction->attributes(), attributes);
-    step(*instruction, attributes.str());
+    step(*instruction, attributes_of(*instruction));
   }
 }
 
@@ -106,6 +121,16 @@ std::ostream& operator<<(std::ostream& out, const Var& v) {
   return out;
 }
 
+std::string TapeState::describe(const Instruction& instruction) const {
+  std::ostringstream out;
+  print_call(out, *this, instruction, attributes_of(instruction));
+  const Slot& result = slots[instruction.output];
+  out << " : " << result.dtype << ' ' << result.shape;
+  const std::string scope = scopes.path_at(result.id);
+  if (!scope.empty()) out << " in " << scope;
+  return out.str();
+}
+
 void Tape::print(std::ostream& out) const {
   const TapeState& state = *state_;
   walk(
@@ -116,12 +141,9 @@ void Tape::print(std::ostream& out) const {
       },
       [&](const Instruction& instruction, const std::string& attributes) {
         const Slot& result = state.slots[instruction.output];
-        out << '%' << result.id << " = " << instruction.op->name << '(';
-        const char* comma = "";
-        for (std::uint32_t i : instruction.operands())
-          out << std::exchange(comma, ", ") << '%' << state.slots[i].id;
-        if (!attributes.empty()) out << comma << attributes;
-        out << ") : " << result.dtype << ' ' << result.shape << '\n';
+        const std::string scope = state.scopes.path_at(result.id);
+        print_call(out, state, instruction, attributes);
+        out << " : " << result.dtype << ' ' << result.shape << (scope.empty() ? "" : "  # ") << scope << '\n';
       });
 }
 

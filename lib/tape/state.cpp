@@ -164,19 +164,45 @@ Instruction* TapeState::append(const OpInfo& op, const void* attributes,
   void* place = nullptr;
   try {
     place = arena.push(offset + op.attribute_bytes);
+    if (op.copy) op.copy(attributes, static_cast<std::byte*>(place) + offset);
   } catch (...) {
     list.pop_back();
+    if (place) arena.pop(place);
     throw;
   }
   auto* instruction =
       new (place) Instruction{&op, output, static_cast<std::uint16_t>(inputs.size()), false, false, {}};
   std::memcpy(instruction->inputs, inputs.data(), inputs.size_bytes());
-  if (op.attribute_bytes) std::memcpy(instruction->attributes(), attributes, op.attribute_bytes);
+  if (op.attribute_bytes && !op.copy) std::memcpy(instruction->attributes(), attributes, op.attribute_bytes);
   for (std::uint32_t i : inputs) ++slots[i].uses, ++slots[i].readers;
   slots[output].produced = true;
   list.back() = instruction;
   return instruction;
 }
+
+namespace {
+
+/// The memory that an op asks for besides its result, for as long as it runs.
+class Workspace {
+ public:
+  Workspace(BufferPool& pool, const Instruction& instruction, Operands x)
+      : pool_(pool),
+        buffer_(instruction.op->workspace
+                    ? pool.acquire(instruction.op->workspace(instruction.attributes(), x))
+                    : nullptr) {}
+  ~Workspace() {
+    if (buffer_) pool_.release(buffer_);
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  void* memory() const { return buffer_ ? BufferPool::payload(buffer_) : nullptr; }
+
+ private:
+  BufferPool& pool_;
+  Buffer* buffer_;
+};
+
+}  // namespace
 
 void TapeState::execute(Instruction& instruction, const View* destination, Write write) {
   Slot& out = slots[instruction.output];
@@ -198,12 +224,11 @@ void TapeState::execute(Instruction& instruction, const View* destination, Write
     views = many;
   }
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = view(slots[instruction.inputs[i]]);
-  if (destination) {
-    instruction.op->eval(instruction.attributes(), views, *destination, write);
-  } else {
-    allocate(out);
-    instruction.op->eval(instruction.attributes(), views, {out.data, out.dtype, &out.shape}, Write::assign);
-  }
+  if (!destination) allocate(out);
+  const Workspace workspace(pool, instruction, views);
+  const View result = destination ? *destination : View{out.data, out.dtype, &out.shape};
+  instruction.op->eval(instruction.attributes(), views, result, write, workspace.memory());
+  if (nan_check != NanCheck::off) check_result(instruction, result);
   instruction.executed = true;
 }
 
@@ -231,15 +256,24 @@ void TapeState::forget(Instruction& instruction) {
   free_slot_if_unused(instruction.output);
 }
 
+void TapeState::destroy_attributes(Instruction& instruction) {
+  if (!instruction.op->destroy) return;
+  ++trimming_held;  // a Var among the attributes may be the last handle of what is listed before
+  instruction.op->destroy(instruction.attributes());
+  --trimming_held;
+}
+
 void TapeState::pop_tail() {
   Instruction* last = list.back();
   list.pop_back();
   forget(*last);
+  destroy_attributes(*last);
   arena.pop(last);
 }
 
 void TapeState::trim_tail() {
-  const std::size_t floor = deferring ? deferred_from : 0;
+  if (trimming_held) return;
+  const std::size_t floor = std::max(trim_floor, deferring ? deferred_from : 0);
   while (list.size() > floor) {
     const Slot& out = slots[list.back()->output];
     if (out.handles || out.uses) break;
@@ -275,6 +309,7 @@ void TapeState::sweep_deferred() {
     } else {
       if (!first_dropped) first_dropped = list[i];
       forget(*list[i]);
+      destroy_attributes(*list[i]);
     }
   }
   list.resize(kept);
@@ -304,6 +339,7 @@ void TapeState::consume() {
   ++recording;
   next_id = 0;
   deferred_from = 0;
+  scopes.restart();
 }
 
 }  // namespace xgrad::detail

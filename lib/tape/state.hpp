@@ -16,6 +16,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/support/buffer_pool.hpp"
@@ -136,6 +137,30 @@ class InstructionArena {
   std::size_t current_ = 0, used_ = 0;
 };
 
+/// Which part of a model was recording when: names that nest, and the value from which on each was current.
+class ScopeLog {
+ public:
+  void enter(std::string_view name, std::uint32_t next_id);
+  void leave(std::uint32_t next_id);
+  /// A new recording begins at value 0.
+  void restart();
+  /// `encoder/1`, empty outside all scopes.
+  std::string path_at(std::uint32_t id) const;
+
+ private:
+  struct Name {
+    std::uint32_t outer;
+    std::string name;
+  };
+  struct Change {
+    std::uint32_t id, scope;
+  };
+  void change(std::uint32_t scope, std::uint32_t next_id);
+  std::vector<Name> names_{{0, {}}};  // each path once, so that nothing is allocated when it comes again
+  std::vector<Change> changes_;
+  std::uint32_t current_ = 0;
+};
+
 struct TapeState {
   explicit TapeState(Tape* owner) : tape(owner) { slots.grow(); }  // slot 0 stands for none
 
@@ -158,6 +183,12 @@ struct TapeState {
   std::uint32_t next_id = 0;
   std::uint32_t passes = 0;  // calls of grad() so far, to tell their marks apart
   int paused = 0;
+  int trimming_held = 0;       // while it is not 0, trim_tail does nothing
+  std::size_t trim_floor = 0;  // trim_tail leaves alone what is listed below
+
+  NanCheck nan_check = NanCheck::off;
+  const Instruction* differentiated = nullptr;  // whose vjp is being called
+  ScopeLog scopes;
 
   // In a backward pass: instructions from `deferred_from` on wait to be executed or dropped.
   bool deferring = false;
@@ -174,10 +205,17 @@ struct TapeState {
                       std::uint32_t output);
   /// Computes an instruction into a destination, or into memory of its own when there is none.
   void execute(Instruction& instruction, const View* destination, Write write);
+  /// Throws NonFinite when an instruction's result is not finite, in the sense of `nan_check`.
+  void check_result(const Instruction& instruction, const ConstView& result) const;
+  /// The same for a sum of cotangents.
+  void check_sum(const ConstView& sum) const;
+  /// `%3 = log(%2)`, and where it was recorded.
+  std::string describe(const Instruction& instruction) const;
   /// After execution: either recorded for backward, or of no further use.
   void settle(Instruction& instruction);
   /// Takes an instruction that is no longer listed out of all counts.
   void forget(Instruction& instruction);
+  void destroy_attributes(Instruction& instruction);
   void pop_tail();
   /// Drops instructions at the end whose results nothing names or uses, but none below `deferred_from`
   /// while a backward pass runs.
@@ -226,6 +264,7 @@ struct Access {
   static ParameterState& state(const Parameter& p) { return p.state(); }
   static const std::shared_ptr<ParameterState>& shared_state(const Parameter& p) { return p.state_; }
   static Backward backward(TapeState& state, const Instruction& instruction, Var dy, std::uint32_t mark);
+  static std::uint32_t mark(const Backward& b) { return b.mark_; }
 };
 
 }  // namespace xgrad::detail

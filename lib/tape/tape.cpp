@@ -73,11 +73,7 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
     Instruction& instruction = *state.append(info, op, indices, output);
     state.execute(instruction, nullptr, Write::assign);
     state.settle(instruction);
-    if (!instruction.recorded) {
-      state.list.pop_back();
-      state.forget(instruction);
-      state.arena.pop(&instruction);
-    }
+    if (!instruction.recorded) state.pop_tail();
   }
   return result;
 }
@@ -207,6 +203,16 @@ Tape::Pause::~Pause() {
   if (state_) --state_->paused;
 }
 Tape::Pause Tape::no_grad() { return Pause(state_); }
+
+void Tape::detect_nan(NanCheck check) { state_->nan_check = check; }
+
+Tape::Scope Tape::scope(std::string_view name) {
+  state_->scopes.enter(name, state_->next_id);
+  return Scope(state_);
+}
+Tape::Scope::~Scope() {
+  if (state_) state_->scopes.leave(state_->next_id);
+}
 
 TapeStatistics Tape::statistics() const {
   return {state_->list.size(),       state_->live_slots,        state_->pool.bytes_in_use(),

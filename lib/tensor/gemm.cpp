@@ -25,18 +25,24 @@ void blas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, doub
 template <class T>
 void run(const GemmShape& s, T alpha, const T* a, const T* b, T beta, T* c) {
   if (s.m == 0 || s.n == 0) return;
+  const std::int64_t stride_a = s.stride_a ? s.stride_a : s.transpose_a ? s.m : s.k;
+  const std::int64_t stride_b = s.stride_b ? s.stride_b : s.transpose_b ? s.k : s.n;
+  const std::int64_t stride_c = s.stride_c ? s.stride_c : s.n;
   if (s.k == 0) {
-    for (std::int64_t i = 0; i < s.m * s.n; ++i) c[i] = beta == T(0) ? T(0) : beta * c[i];
+    for (std::int64_t i = 0; i < s.m; ++i, c += stride_c) {
+      for (std::int64_t j = 0; j < s.n; ++j) c[j] = beta == T(0) ? T(0) : beta * c[j];
+    }
     return;
   }
-  if (std::max({s.m, s.n, s.k}) > INT_MAX) {
+  if (std::max({s.m, s.n, s.k, stride_a, stride_b, stride_c}) > INT_MAX) {
     throw Error(detail::text("gemm: an extent of ", s.m, " x ", s.k, " by ", s.k, " x ", s.n,
                              " is beyond BLAS's integers"));
   }
   blas_info();
   const auto ta = s.transpose_a ? CblasTrans : CblasNoTrans, tb = s.transpose_b ? CblasTrans : CblasNoTrans;
-  const auto m = static_cast<int>(s.m), n = static_cast<int>(s.n), k = static_cast<int>(s.k);
-  const int lda = s.transpose_a ? m : k, ldb = s.transpose_b ? k : n;
+  const auto n = static_cast<int>(s.n), k = static_cast<int>(s.k);
+  const auto lda = static_cast<int>(stride_a), ldb = static_cast<int>(stride_b),
+             ldc = static_cast<int>(stride_c);
   // Blocks of rows of C, cut at places that depend on the sizes alone: each block is the same single-threaded
   // product whatever the number of threads, and so are its bits. Small products stay whole.
   constexpr std::int64_t kRows = 256;
@@ -48,8 +54,8 @@ void run(const GemmShape& s, T alpha, const T* a, const T* b, T beta, T* c) {
   parallel_for((s.m + rows - 1) / rows, [&](std::int64_t block) {
     const std::int64_t first = block * rows;
     const auto count = static_cast<int>(std::min(rows, s.m - first));
-    blas_gemm(ta, tb, count, n, k, alpha, a + (s.transpose_a ? first : first * s.k), lda, b, ldb, beta,
-              c + first * s.n, n);
+    blas_gemm(ta, tb, count, n, k, alpha, a + (s.transpose_a ? first : first * stride_a), lda, b, ldb,
+              beta, c + first * stride_c, ldc);
   });
 }
 

@@ -68,6 +68,7 @@ std::vector<OpCase> reduce_cases();
 std::vector<OpCase> shape_cases();
 std::vector<OpCase> linalg_cases();
 std::vector<OpCase> loss_cases();
+std::vector<OpCase> conv_cases();
 
 /// The operands of one set of a row; always the same.
 Arrays make_inputs(const OpCase& row, std::size_t set);

@@ -29,18 +29,22 @@ class Sequential {
     requires std::invocable<Layer&, const Var&>
   Sequential& add(Layer layer) {
     layers_.push_back(std::make_unique<Model<Layer>>(std::move(layer)));
+    names_.push_back(std::to_string(names_.size()));
     return *this;
   }
 
   Var operator()(const Var& x) {
     Var y = x;
-    for (auto& layer : layers_) y = layer->call(y);
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      const auto scope = x.tape().scope(names_[i]);
+      y = layers_[i]->call(y);
+    }
     return y;
   }
   std::size_t size() const { return layers_.size(); }
-  /// Layers go by their number: `0.weight`.
+  /// Layers go by their number: `0.weight`, and the scope `0` on the tape.
   void visit(Visitor& v) {
-    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->visit(v, std::to_string(i));
+    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->visit(v, names_[i]);
   }
 
  private:
@@ -57,6 +61,7 @@ class Sequential {
     Layer layer;
   };
   std::vector<std::unique_ptr<Concept>> layers_;
+  std::vector<std::string> names_;
 };
 
 }  // namespace xgrad::nn

@@ -11,13 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "xgrad/tape/var.hpp"
+#include "xgrad/tape/flow.hpp"
 #include "xgrad/tensor/xtensor.hpp"
 
 namespace xgrad {
-
-/// A function of one or several tensors, written with ops.
-using TensorFunction = std::function<Var(std::span<const Var>)>;
 
 struct GradcheckOptions {
   double eps = 1e-6;   ///< step of the central difference

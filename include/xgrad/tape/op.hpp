@@ -1,10 +1,10 @@
-// What an op is, and how it is put on a tape. An op is a trivially copyable struct: its attributes, and
+// What an op is, and how it is put on a tape. An op is a copyable struct: its attributes, and
 //
 //     static constexpr const char* name = "mul";
-//     static constexpr Reads reads[] = {reads_x(1), reads_x(0)};           // dx(0) reads x(1); dx(1) reads
-//     x(0) TensorType infer(Operands x) const;                                  // or throws ShapeError,
-//     DTypeError void eval(Operands x, View y, Write write) const;                    // the kernel void
-//     vjp(Backward& b) const {                                        // the derivative, in public ops
+//     static constexpr Reads reads[] = {reads_x(1), reads_x(0)};   // dx(0) reads x(1), dx(1) reads x(0)
+//     TensorType infer(Operands x) const;                          // or throws ShapeError, DTypeError
+//     void eval(Operands x, View y, Write write) const;            // the kernel
+//     void vjp(Backward& b) const {                                // the derivative, in public ops
 //       b.dx(0) += mul(b.dy(), b.x(1));
 //       b.dx(1) += mul(b.dy(), b.x(0));
 //     }
@@ -16,12 +16,18 @@
 //     static constexpr bool constant = true;    // the derivative is zero everywhere: no vjp, no reads
 //     static constexpr bool aliases = true;     // the result is operand 0's memory under another shape
 //     void describe(std::ostream& out) const;   // the attributes, for `print`
+//     std::size_t workspace(Operands x) const;  // bytes of memory that eval works in, lent by the tape:
+//                                               // eval(x, y, write, void* workspace), aligned for any type
 //
 // An op without vjp that is not constant throws NotDifferentiable when a derivative has to pass through it.
+// Attributes are plain numbers, which costs nothing; one that owns something (a function, a Var) is copied to
+// the tape and destroyed with its instruction.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <iosfwd>
+#include <new>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -92,10 +98,13 @@ struct OpInfo {
   bool constant;
   bool aliases;
   TensorType (*infer)(const void* op, Operands x);
-  void (*eval)(const void* op, Operands x, View y, Write write);
+  void (*eval)(const void* op, Operands x, View y, Write write, void* workspace);
   void (*vjp)(const void* op, Backward& b);  // null: none
   Reads (*reads)(int operand);
   void (*describe)(const void* op, std::ostream& out);  // null: no attributes worth printing
+  std::size_t (*workspace)(const void* op, Operands x);  // null: none
+  void (*copy)(const void* op, void* place);            // null: the bytes are all there is to copy
+  void (*destroy)(void* op) noexcept;                   // null: nothing to do
 };
 
 namespace detail {
@@ -108,19 +117,29 @@ template <class Op>
 constexpr bool has_vjp = requires(const Op& op, Backward& b) { op.vjp(b); };
 template <class Op>
 constexpr bool has_describe = requires(const Op& op, std::ostream& out) { op.describe(out); };
+template <class Op>
+constexpr bool has_workspace = requires(const Op& op, Operands x) { op.workspace(x); };
 
 template <class Op>
 constexpr OpInfo make_op_info() {
-  static_assert(std::is_trivially_copyable_v<Op>, "an op is plain data");
+  static_assert(std::is_copy_constructible_v<Op>, "an op is copied to the tape");
+  static_assert(alignof(Op) <= 8, "instructions are aligned to 8 bytes");
   OpInfo info{};
   info.name = Op::name;
   info.attribute_bytes = std::is_empty_v<Op> ? 0 : sizeof(Op);
   info.constant = is_constant<Op>;
   info.aliases = is_alias<Op>;
   info.infer = [](const void* op, Operands x) { return static_cast<const Op*>(op)->infer(x); };
-  info.eval = [](const void* op, Operands x, View y, Write write) {
-    static_cast<const Op*>(op)->eval(x, y, write);
+  info.eval = [](const void* op, Operands x, View y, Write write, [[maybe_unused]] void* workspace) {
+    if constexpr (has_workspace<Op>) {
+      static_cast<const Op*>(op)->eval(x, y, write, workspace);
+    } else {
+      static_cast<const Op*>(op)->eval(x, y, write);
+    }
   };
+  if constexpr (has_workspace<Op>) {
+    info.workspace = [](const void* op, Operands x) { return static_cast<const Op*>(op)->workspace(x); };
+  }
   if constexpr (has_vjp<Op>) {
     static_assert(!is_constant<Op>, "an op is constant or has a vjp, not both");
     info.vjp = [](const void* op, Backward& b) { static_cast<const Op*>(op)->vjp(b); };
@@ -133,6 +152,10 @@ constexpr OpInfo make_op_info() {
   }
   if constexpr (has_describe<Op>) {
     info.describe = [](const void* op, std::ostream& out) { static_cast<const Op*>(op)->describe(out); };
+  }
+  if constexpr (!std::is_trivially_copyable_v<Op>) {
+    info.copy = [](const void* op, void* place) { new (place) Op(*static_cast<const Op*>(op)); };
+    info.destroy = [](void* op) noexcept { static_cast<Op*>(op)->~Op(); };
   }
   return info;
 }

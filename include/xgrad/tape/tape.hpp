@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <iosfwd>
 #include <memory>
+#include <string_view>
 
 #include "xgrad/tape/parameter.hpp"
 #include "xgrad/tape/var.hpp"
@@ -29,6 +30,9 @@ struct TapeStatistics {
   std::size_t peak_bytes = 0;    ///< the largest bytes_in_use so far
   std::uint32_t recording = 0;   ///< the number of the current recording, from 1
 };
+
+/// What `detect_nan` looks for: nothing, NaN, or infinities as well.
+enum class NanCheck : std::uint8_t { off, nan, non_finite };
 
 /// Records tensor operations. Confined to one thread, neither copied nor moved; there may be many.
 class Tape {
@@ -93,6 +97,26 @@ class Tape {
     detail::TapeState* state_;
   };
   [[nodiscard]] Pause no_grad();
+
+  /// From now on every result and every cotangent is looked at, and the first that holds a NaN (or an infinity)
+  /// throws NonFinite: which op made it, in which scope it was recorded, and whether its operands were finite.
+  /// Costs a pass over every value; what comes in through input, constant or leaf is not looked at.
+  void detect_nan(NanCheck check = NanCheck::non_finite);
+
+  /// While it lives, what is recorded is said to be in the scope `name`: `network/1`. Scopes nest, in errors
+  /// of detect_nan and in print.
+  class Scope {
+   public:
+    Scope(Scope&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    Scope& operator=(Scope&&) = delete;
+    ~Scope();
+
+   private:
+    friend class Tape;
+    explicit Scope(detail::TapeState* state) : state_(state) {}
+    detail::TapeState* state_;
+  };
+  [[nodiscard]] Scope scope(std::string_view name);
 
   /// Writes the recording as text, one instruction a line.
   void print(std::ostream& out) const;
