@@ -20,6 +20,7 @@
 #include "xgrad/tape/tape.hpp"
 #include "xgrad/tape/var.hpp"
 //
+#include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/custom.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/index.hpp"

@@ -1,11 +1,10 @@
-// The ops made of scalar functions (lib/tensor/functions.hpp): one struct for all of one operand, one for all
-// of two.
+// The ops made of scalar functions (lib/tensor/functions.hpp): for those of one operand see
+// lib/ops/unary.hpp, for those of two there is one struct here.
 #include "xgrad/ops/elementwise.hpp"
-
-#include <ostream>
 
 #include "lib/ops/common.hpp"
 #include "lib/ops/registry.hpp"
+#include "lib/ops/unary.hpp"
 #include "lib/tensor/strided.hpp"
 #include "xgrad/ops/reduce.hpp"
 
@@ -15,61 +14,7 @@ namespace {
 using detail::dispatch;
 using detail::floating_dtype;
 using detail::scalar_like;
-
-constexpr Reads reads_of_unary(int reads) {
-  return (reads & functions::kX ? reads_x(0) : 0) | (reads & functions::kY ? kReadsOutput : 0);
-}
-
-/// dx = u * df(x, y) in one pass. Only used where the gradient is not itself recorded.
-template <class F>
-struct UnaryGrad {
-  static constexpr const char* name = "unary_grad";
-  F f;
-  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
-  void eval(Operands x, View dx, Write write) const {
-    dispatch(dx.dtype, [&]<class T>() {
-      const T* u = x[0].as<T>();
-      const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
-      const T* result = F::reads & functions::kY ? x[x.size() - 1].as<T>() : nullptr;
-      kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()](&f, u, value, result, dx.as<T>(),
-                                                                          dx.size(), write);
-    });
-  }
-};
-
-template <class F>
-struct Unary {
-  static constexpr const char* name = F::name;
-  static constexpr bool constant = F::reads == functions::kZero;
-  static constexpr Reads reads[] = {reads_of_unary(F::reads)};
-  F f;
-
-  TensorType infer(Operands x) const { return {floating_dtype(name, x), x[0].shape()}; }
-  void eval(Operands x, View y, Write write) const {
-    dispatch(y.dtype, [&]<class T>() {
-      kernels::table<T>().unary[functions::UnaryList::index_of<F>()](&f, x[0].as<T>(), y.as<T>(), y.size(),
-                                                                     write);
-    });
-  }
-  void vjp(Backward& b) const
-    requires(!constant)
-  {
-    const Var x = F::reads & functions::kX ? b.x(0) : Var();
-    const Var y = F::reads & functions::kY ? b.y() : Var();
-    if (b.create_graph() || F::reads == functions::kNone) {
-      b.dx(0) += f.df_times(b.dy(), x, y);
-    } else if (F::reads == functions::kXY) {
-      b.dx(0) += apply(UnaryGrad<F>{f}, b.dy(), x, y);
-    } else {
-      b.dx(0) += apply(UnaryGrad<F>{f}, b.dy(), F::reads & functions::kX ? x : y);
-    }
-  }
-  void describe(std::ostream& out) const
-    requires requires { f.low; }
-  {
-    out << f.low << ", " << f.high;
-  }
-};
+using detail::Unary;
 
 template <class F>
 void eval_binary(const ConstView& x, const ConstView& y, const View& z, Write write) {
@@ -185,6 +130,31 @@ struct Derivative<functions::Pow> {
   }
 };
 
+// Where both operands are 0 these two have no derivative; it is taken as 0.
+template <>
+struct Derivative<functions::Hypot> {
+  static constexpr Reads reads[] = {reads_x(0) | kReadsOutput, reads_x(1) | kReadsOutput};
+  static void vjp(Backward& b) {
+    const Var zero = scalar_like(b.dy(), 0), origin = equal(b.y(), zero);
+    for (int i : {0, 1}) {
+      const Var slope = where(origin, zero, b.x(i) / b.y());
+      b.dx(i) += sum_to(cotangent_mul(b.dy(), slope), b.x_shape(i));
+    }
+  }
+};
+
+template <>
+struct Derivative<functions::Atan2> {
+  static constexpr Reads reads[] = {reads_x(0) | reads_x(1)};
+  static void vjp(Backward& b) {
+    // Divided by the radius twice: its square would overflow.
+    const Var y = b.x(0), x = b.x(1), zero = scalar_like(b.dy(), 0);
+    const Var radius = hypot(y, x), origin = equal(radius, zero);
+    b.dx(0) += sum_to(cotangent_mul(b.dy(), where(origin, zero, x / radius / radius)), b.x_shape(0));
+    b.dx(1) += sum_to(cotangent_mul(b.dy(), where(origin, zero, -y / radius / radius)), b.x_shape(1));
+  }
+};
+
 template <class F>
 struct Binary {
   static constexpr const char* name = F::name;
@@ -215,6 +185,12 @@ Var in_range(const Var& x, double low, double high) {
   return apply(Unary<functions::InRange>{{low, high}}, x);
 }
 
+Var polygamma(int n, const Var& x) {
+  if (n < 0) throw Error(detail::text("polygamma: order ", n, " is negative"));
+  return apply(Unary<functions::Polygamma>{{n}}, x);
+}
+
+Var reciprocal(const Var& x) { return 1 / x; }
 Var pow(const Var& x, double y) { return pow(x, scalar_like(x, y)); }
 Var operator+(const Var& x, double y) { return add(x, scalar_like(x, y)); }
 Var operator-(const Var& x, double y) { return sub(x, scalar_like(x, y)); }

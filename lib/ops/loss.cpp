@@ -1,12 +1,10 @@
 // The losses that are compositions of other ops.
 #include "lib/ops/loss.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <initializer_list>
 
 #include "lib/ops/common.hpp"
-#include "xgrad/ops/custom.hpp"
+#include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/reduce.hpp"
 
@@ -55,14 +53,6 @@ Var weighted(const char* op, const char* what, const Var& losses, const Var& wei
   return losses * weight;
 }
 
-/// log(1 + exp(x)) without overflow.
-const auto log_one_plus_exp = elementwise<"log_one_plus_exp">(
-    [](auto x) { return std::max(x, decltype(x)(0)) + std::log1p(std::exp(-std::abs(x))); },
-    [](auto x, auto) {
-      using std::exp;
-      return 1 / (1 + exp(-x));
-    });
-
 /// d^2 / 2 within delta, and linear beyond, where nothing but abs sees how far.
 Var huber_of(const Var& d, double delta) {
   const Var limited = clamp(d, -delta, delta);
@@ -91,7 +81,7 @@ Var detail::reduced(const Var& losses, Reduction reduction) {
 Var binary_cross_entropy(const Var& p, const Var& target, const BinaryCrossEntropyOptions& options) {
   constexpr const char* op = "binary_cross_entropy";
   require_alike(op, {{"p", p}, {"target", target}});
-  const Var losses = -(cotangent_mul(target, log(p)) + cotangent_mul(1 - target, log(1 - p)));
+  const Var losses = -(cotangent_mul(target, log(p)) + cotangent_mul(1 - target, log1p(-p)));
   return reduced(weighted(op, "weight", losses, options.weight), options.reduction);
 }
 
@@ -99,8 +89,7 @@ Var binary_cross_entropy_with_logits(const Var& logits, const Var& target, const
   constexpr const char* op = "binary_cross_entropy_with_logits";
   require_alike(op, {{"logits", logits}, {"target", target}});
   const Var positive = weighted(op, "pos_weight", target, options.pos_weight);
-  const Var losses = cotangent_mul(positive, log_one_plus_exp(-logits)) +
-                     cotangent_mul(1 - target, log_one_plus_exp(logits));
+  const Var losses = cotangent_mul(positive, softplus(-logits)) + cotangent_mul(1 - target, softplus(logits));
   return reduced(weighted(op, "weight", losses, options.weight), options.reduction);
 }
 

@@ -9,6 +9,7 @@ namespace xgrad::detail {
 
 using OpTable = std::span<const OpInfo* const>;
 OpTable elementwise_ops();
+OpTable activation_ops();
 OpTable compare_ops();
 OpTable reduce_ops();
 OpTable shape_ops();

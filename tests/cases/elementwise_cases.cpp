@@ -11,6 +11,23 @@ namespace {
 
 double sign_of(double x) { return x > 0 ? 1 : x < 0 ? -1 : 0; }
 
+const Domain between_halves{-2, 2, {-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2}};
+
+/// n! times the sum of (x + k)^-(n+1): very many terms, and the integral of the rest.
+template <int n>
+double polygamma_of(double x) {
+  long double sum = 0, a = x, factorial = 1;
+  for (; a < 3000; ++a) sum += std::pow(a, -1.0L - n);
+  sum += std::pow(a, -static_cast<long double>(n)) * (1.0L / n + 0.5L / a + (n + 1) / (12 * a * a));
+  for (int k = 2; k <= n; ++k) factorial *= k;
+  return static_cast<double>(n % 2 ? factorial * sum : -factorial * sum);
+}
+double digamma_of(double x) {
+  long double sum = 0, a = x;
+  for (; a < 3000; ++a) sum -= 1 / a;
+  return static_cast<double>(sum + std::log(a) - 0.5L / a - 1 / (12 * a * a));
+}
+
 /// A condition for `where`: true at every third place.
 bool is_third(std::size_t k) { return k % 3 == 0; }
 Var thirds(const Var& like) {
@@ -63,22 +80,50 @@ OpCase binary_operator(const char* name, Var (*f)(const Var&, const Var&),
 std::vector<OpCase> elementwise_cases() {
   return {
       unary("neg", neg, [](double x) { return -x; }),
-      unary("exp", exp, std::exp),
-      unary("log", log, std::log, positive),
       unary("sqrt", sqrt, std::sqrt, positive),
+      unary("rsqrt", rsqrt, [](double x) { return std::pow(x, -0.5); }, positive),
+      without_errors(unary("reciprocal", reciprocal, [](double x) { return std::pow(x, -1); }, positive)),
       unary("square", square, [](double x) { return x * x; }),
       unary("abs", abs, std::abs, nonzero),
       constant(unary("sign", sign, sign_of, nonzero)),
       constant(unary("step", step, [](double x) { return x > 0 ? 1.0 : 0.0; }, nonzero)),
-      unary("sigmoid", sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }),
-      unary("tanh", tanh, std::tanh),
-      unary("relu", relu, [](double x) { return std::max(x, 0.0); }, nonzero),
+      constant(unary("floor", floor, std::floor, between_halves)),
+      constant(unary("ceil", ceil, std::ceil, between_halves)),
+      constant(unary("round", round, std::round, between_halves)),
       with_errors(unary("clamp", [](const Var& x) { return clamp(x, -0.5, 1.25); },
                         [](double x) { return std::clamp(x, -0.5, 1.25); }, {-2, 2, {-0.5, 1.25}}),
                   {fails_when<Error>([](Tape& t) { clamp(ones(t, {2}), 2, 1); },
                                      "clamp: low 2 must be at most high 1")}),
       constant(unary("in_range", [](const Var& x) { return in_range(x, -1, 1); },
                      [](double x) { return x >= -1 && x <= 1 ? 1.0 : 0.0; }, whole)),
+
+      unary("exp", exp, std::exp),
+      unary("expm1", expm1, std::expm1),
+      unary("log", log, std::log, positive),
+      unary("log1p", log1p, std::log1p, {-0.5, 2}),
+      unary("log2", log2, std::log2, positive),
+      unary("sin", sin, std::sin, {-10, 10}),
+      unary("cos", cos, std::cos, {-10, 10}),
+      unary("tan", tan, std::tan, {-1.2, 1.2}),
+      unary("asin", asin, std::asin, {-0.9, 0.9}),
+      unary("acos", acos, std::acos, {-0.9, 0.9}),
+      unary("atan", atan, std::atan),
+      unary("sinh", sinh, std::sinh),
+      unary("cosh", cosh, std::cosh),
+      unary("tanh", tanh, std::tanh),
+
+      unary("erf", erf, std::erf),
+      unary("erfc", erfc, std::erfc),
+      unary("lgamma", lgamma, std::lgamma, {0.3, 4}),
+      unary("digamma", digamma, digamma_of, {0.3, 4}),
+      with_errors(unary("polygamma", [](const Var& x) { return polygamma(1, x); }, polygamma_of<1>, {0.5, 4}),
+                  {fails_when<Error>([](Tape& t) { polygamma(-1, ones(t, {2})); },
+                                     "polygamma: order -1 is negative")}),
+      unary("polygamma", [](const Var& x) { return polygamma(2, x); }, polygamma_of<2>, {0.8, 4}),
+      without_errors(unary("lgamma of negative numbers", lgamma, std::lgamma, {-1.7, -1.3})),
+      without_errors(unary("digamma of negative numbers", digamma, digamma_of, {-1.7, -1.3})),
+      without_errors(unary("polygamma of negative numbers", [](const Var& x) { return polygamma(3, x); },
+                           polygamma_of<3>, {-1.7, -1.3})),
 
       binary("add", add, [](double x, double y) { return x + y; }),
       binary("sub", sub, [](double x, double y) { return x - y; }),
@@ -89,6 +134,9 @@ std::vector<OpCase> elementwise_cases() {
                            [](double x) { return x * x * x; })),
       binary("maximum", maximum, [](double x, double y) { return std::max(x, y); }, {distinct}),
       binary("minimum", minimum, [](double x, double y) { return std::min(x, y); }, {distinct}),
+
+      binary("hypot", hypot, [](double x, double y) { return std::sqrt(x * x + y * y); }, {nonzero}),
+      binary("atan2", atan2, std::atan2, {nonzero}),
 
       comparison("equal", equal, [](double x, double y) { return x == y; }),
       comparison("not_equal", not_equal, [](double x, double y) { return x != y; }),

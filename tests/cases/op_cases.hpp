@@ -64,6 +64,7 @@ struct OpCase {
 /// The table, family by family.
 std::vector<OpCase> op_cases();
 std::vector<OpCase> elementwise_cases();
+std::vector<OpCase> activation_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> shape_cases();
 std::vector<OpCase> linalg_cases();

@@ -1,8 +1,8 @@
 // Ops that work element by element, with NumPy's broadcasting.
 //
-// Derivatives at kinks are the minimum-norm subgradient: relu'(0) = 0, abs'(0) = 0; ties of maximum and
-// minimum share the cotangent in halves. Outside a function's domain the result is IEEE's: sqrt(-1) and
-// log(-1) are NaN, log(0) is -inf, x / 0 is infinite.
+// Derivatives at kinks are the minimum-norm subgradient, abs'(0) = 0; ties of maximum and minimum share the
+// cotangent in halves. Outside a function's domain the result is IEEE's: sqrt(-1) and log(-1) are NaN, log(0)
+// is -inf, x / 0 is infinite.
 //
 // All throw DTypeError unless the operands have one floating dtype, and ShapeError when they do not
 // broadcast.
@@ -28,18 +28,28 @@ Var pow(const Var& x, double y);
 Var maximum(const Var& x, const Var& y);
 Var minimum(const Var& x, const Var& y);
 
+/// sqrt(x^2 + y^2), without overflow on the way. At kinks: both derivatives are 0 where x = y = 0.
+Var hypot(const Var& x, const Var& y);
+/// The angle of the point (x, y) to the x axis, in [-pi, pi]. At kinks: both derivatives are 0 where
+/// x = y = 0.
+Var atan2(const Var& y, const Var& x);
+
 /// -x
 Var neg(const Var& x);
-/// e to the power of x.
-Var exp(const Var& x);
-/// The natural logarithm. Domain: x > 0.
-Var log(const Var& x);
 /// The square root. Domain: x >= 0.
 Var sqrt(const Var& x);
+/// 1 / sqrt(x). Domain: x > 0.
+Var rsqrt(const Var& x);
+/// 1 / x. Domain: x is not 0.
+Var reciprocal(const Var& x);
 /// x x
 Var square(const Var& x);
 /// |x|. At kinks: 0 at 0.
 Var abs(const Var& x);
+/// The whole number below, above, and the nearest one, half to even. Their derivative is zero.
+Var floor(const Var& x);
+Var ceil(const Var& x);
+Var round(const Var& x);
 /// -1, 0 or 1. Its derivative is zero.
 Var sign(const Var& x);
 /// 1 where x > 0, 0 elsewhere. Its derivative is zero.
@@ -48,12 +58,43 @@ Var step(const Var& x);
 Var clamp(const Var& x, double low, double high);
 /// 1 where low <= x <= high, 0 elsewhere. Its derivative is zero.
 Var in_range(const Var& x, double low, double high);
-/// 1 / (1 + exp(-x))
-Var sigmoid(const Var& x);
-/// The hyperbolic tangent.
+
+/// e to the power of x.
+Var exp(const Var& x);
+/// exp(x) - 1, exact for small x.
+Var expm1(const Var& x);
+/// The natural logarithm. Domain: x > 0.
+Var log(const Var& x);
+/// log(1 + x), exact for small x. Domain: x > -1.
+Var log1p(const Var& x);
+/// The logarithm to the base of 2. Domain: x > 0.
+Var log2(const Var& x);
+
+/// The trigonometric functions, of angles in radians.
+Var sin(const Var& x);
+Var cos(const Var& x);
+Var tan(const Var& x);
+/// Their inverses; the derivatives are infinite at -1 and 1. Domain: -1 <= x <= 1.
+Var asin(const Var& x);
+Var acos(const Var& x);
+/// The inverse of tan.
+Var atan(const Var& x);
+/// The hyperbolic functions.
+Var sinh(const Var& x);
+Var cosh(const Var& x);
 Var tanh(const Var& x);
-/// max(x, 0). At kinks: 0 at 0.
-Var relu(const Var& x);
+
+/// The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, and 1 - erf(x), exact also
+/// where that is small.
+Var erf(const Var& x);
+Var erfc(const Var& x);
+/// log |gamma(x)|. Domain: not 0, -1, -2, ..., where it is infinite.
+Var lgamma(const Var& x);
+/// The derivative of lgamma. Domain: not 0, where it is infinite, nor -1, -2, ..., where it is NaN.
+Var digamma(const Var& x);
+/// The n-th derivative of digamma. Domain: not 0, -1, -2, ..., where it is infinite or NaN. @throws Error
+/// when n < 0.
+Var polygamma(int n, const Var& x);
 
 /// Comparisons, as bool tensors. Their derivative is zero. The operands may be of any one dtype.
 Var equal(const Var& x, const Var& y);

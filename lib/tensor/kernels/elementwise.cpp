@@ -12,15 +12,22 @@ template <class T, class A>
 static batch<T, A> in_range(const batch<T, A>& x, double low, double high) {
   return select(x >= batch<T, A>(T(low)) && x <= batch<T, A>(T(high)), batch<T, A>(T(1)), batch<T, A>(T(0)));
 }
-/// std::pow lane by lane: exact at the special values, where vector code is not.
-template <class T, class A>
-static batch<T, A> exact_pow(const batch<T, A>& x, const batch<T, A>& y) {
-  alignas(64) T a[batch<T, A>::size];
-  alignas(64) T b[batch<T, A>::size];
-  x.store_aligned(a);
-  y.store_aligned(b);
-  for (std::size_t i = 0; i < batch<T, A>::size; ++i) a[i] = std::pow(a[i], b[i]);
-  return batch<T, A>::load_aligned(a);
+/// f of numbers, lane by lane: exact where vector code is not.
+template <class F, class T, class A, class... B>
+static batch<T, A> lanewise(F f, const batch<T, A>& x, const B&... more) {
+  constexpr std::size_t kCount = 1 + sizeof...(more);
+  alignas(64) T lanes[kCount][batch<T, A>::size];
+  std::size_t k = 0;
+  x.store_aligned(lanes[k++]);
+  (more.store_aligned(lanes[k++]), ...);
+  for (std::size_t i = 0; i < batch<T, A>::size; ++i) {
+    if constexpr (kCount == 1) {
+      lanes[0][i] = f(lanes[0][i]);
+    } else {
+      lanes[0][i] = f(lanes[0][i], lanes[1][i]);
+    }
+  }
+  return batch<T, A>::load_aligned(lanes[0]);
 }
 }  // namespace xsimd
 
@@ -79,6 +86,8 @@ void XGRAD_KERNEL_ISA::fill_elementwise(Table<float>& f, Table<double>& d) {
 #define XGRAD_FILL(fn, F) fill_unary<F>(f), fill_unary<F>(d);
   XGRAD_UNARY_FUNCTIONS(XGRAD_FILL)
   XGRAD_UNARY_FUNCTIONS_WITH_ATTRIBUTES(XGRAD_FILL)
+  XGRAD_ACTIVATIONS(XGRAD_FILL)
+  XGRAD_ACTIVATIONS_WITH_ATTRIBUTES(XGRAD_FILL)
 #undef XGRAD_FILL
 #define XGRAD_FILL(fn, F) fill_binary<F>(f), fill_binary<F>(d);
   XGRAD_BINARY_FUNCTIONS(XGRAD_FILL)

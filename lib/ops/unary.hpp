@@ -1,0 +1,74 @@
+// The op of a scalar function of one operand (lib/tensor/functions.hpp): one struct for all.
+#pragma once
+
+#include <ostream>
+
+#include "lib/ops/common.hpp"
+#include "xgrad/ops/elementwise.hpp"
+
+namespace xgrad {
+
+/// What functions find for Vars, as they find the same for numbers.
+inline Var if_positive(const Var& x, const Var& a, const Var& b) {
+  return where(greater(x, detail::scalar_like(x, 0)), a, b);
+}
+
+namespace detail {
+
+constexpr Reads reads_of_unary(int reads) {
+  return (reads & functions::kX ? reads_x(0) : 0) | (reads & functions::kY ? kReadsOutput : 0);
+}
+
+/// dx = u * df(x, y) in one pass. Only used where the gradient is not itself recorded.
+template <class F>
+struct UnaryGrad {
+  static constexpr const char* name = "unary_grad";
+  F f;
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  void eval(Operands x, View dx, Write write) const {
+    dispatch(dx.dtype, [&]<class T>() {
+      const T* u = x[0].as<T>();
+      const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
+      const T* result = F::reads & functions::kY ? x[x.size() - 1].as<T>() : nullptr;
+      kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()](&f, u, value, result, dx.as<T>(),
+                                                                          dx.size(), write);
+    });
+  }
+};
+
+template <class F>
+struct Unary {
+  static constexpr const char* name = F::name;
+  static constexpr bool constant = F::reads == functions::kZero;
+  static constexpr Reads reads[] = {reads_of_unary(F::reads)};
+  F f;
+
+  TensorType infer(Operands x) const { return {floating_dtype(name, x), x[0].shape()}; }
+  void eval(Operands x, View y, Write write) const {
+    dispatch(y.dtype, [&]<class T>() {
+      kernels::table<T>().unary[functions::UnaryList::index_of<F>()](&f, x[0].as<T>(), y.as<T>(), y.size(),
+                                                                     write);
+    });
+  }
+  void vjp(Backward& b) const
+    requires(!constant)
+  {
+    const Var x = F::reads & functions::kX ? b.x(0) : Var();
+    const Var y = F::reads & functions::kY ? b.y() : Var();
+    if (b.create_graph() || F::reads == functions::kNone) {
+      b.dx(0) += f.df_times(b.dy(), x, y);
+    } else if (F::reads == functions::kXY) {
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.dy(), x, y);
+    } else {
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.dy(), F::reads & functions::kX ? x : y);
+    }
+  }
+  void describe(std::ostream& out) const
+    requires requires { f.describe(out); }
+  {
+    f.describe(out);
+  }
+};
+
+}  // namespace detail
+}  // namespace xgrad
