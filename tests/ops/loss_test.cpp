@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/reduce.hpp"
 #include "xgrad/ops/shape.hpp"
