@@ -16,12 +16,13 @@ void detail::require_index_dtype(const char* op, DType dtype) {
   }
 }
 
-void detail::require_in_range(const char* op, const Var& index, std::int64_t extent) {
+void detail::require_in_range(const char* op, const Var& index, std::int64_t extent,
+                              std::optional<std::int64_t> ignored) {
   const ConstView view = index.view();
   require_index_dtype(op, view.dtype);
   const Indices indices(view);
   for (std::int64_t i = 0, n = view.size(); i < n; ++i) {
-    if (indices[i] < 0 || indices[i] >= extent) {
+    if ((indices[i] < 0 || indices[i] >= extent) && indices[i] != ignored) {
       throw ShapeError(text(op, ": index ", indices[i], " at position ", i, " is outside 0 to ", extent - 1));
     }
   }
@@ -176,6 +177,7 @@ struct OneHot {
   static constexpr bool constant = true;
   std::int64_t classes;
   DType dtype;
+  std::int64_t ignored = -1;
   TensorType infer(Operands x) const {
     detail::require_index_dtype(name, x[0].dtype);
     Shape shape = x[0].shape();
@@ -186,7 +188,9 @@ struct OneHot {
     detail::dispatch(dtype, [&]<class T>() {
       const Indices labels(x[0]);
       if (write == Write::assign) std::fill_n(y.as<T>(), y.size(), T(0));
-      for (std::int64_t i = 0; i < x[0].size(); ++i) y.as<T>()[i * classes + labels[i]] += T(1);
+      for (std::int64_t i = 0; i < x[0].size(); ++i) {
+        if (labels[i] != ignored) y.as<T>()[i * classes + labels[i]] += T(1);
+      }
     });
   }
   void describe(std::ostream& out) const { out << "classes=" << classes; }
@@ -228,6 +232,11 @@ Var one_hot(const Var& labels, std::int64_t classes, DType dtype) {
   if (!is_floating(dtype)) throw DTypeError(detail::text("one_hot: dtype must be floating, not ", dtype));
   detail::require_in_range("one_hot", labels, classes);
   return apply(OneHot{classes, dtype}, labels);
+}
+
+Var detail::one_hot(const Var& labels, std::int64_t classes, DType dtype,
+                    std::optional<std::int64_t> ignored) {
+  return apply(OneHot{classes, dtype, ignored.value_or(-1)}, labels);
 }
 
 detail::OpTable detail::index_ops() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "xgrad/tape/var.hpp"
 #include "xgrad/tensor/view.hpp"
@@ -23,9 +24,12 @@ class Indices {
 
 /// @throws DTypeError unless the dtype is int32 or int64.
 void require_index_dtype(const char* op, DType dtype);
-/// @throws ShapeError when an element is outside [0, extent).
-void require_in_range(const char* op, const Var& index, std::int64_t extent);
+/// @throws ShapeError when an element is outside [0, extent) and not `ignored`.
+void require_in_range(const char* op, const Var& index, std::int64_t extent,
+                      std::optional<std::int64_t> ignored = {});
 /// `gather` with indices that are known to fit, along an axis counted from the front.
 Var gather_in_range(const Var& x, int axis, const Var& index);
+/// The op of that name, for labels known to be in range or `ignored`, whose rows are zero.
+Var one_hot(const Var& labels, std::int64_t classes, DType dtype, std::optional<std::int64_t> ignored);
 
 }  // namespace xgrad::detail

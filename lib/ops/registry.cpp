@@ -22,7 +22,8 @@ std::vector<const OpInfo*> registered_ops() {
         detail::order_ops(),
         detail::solve_ops(),
         detail::determinant_ops(),
-        detail::decomposition_ops()}) {
+        detail::decomposition_ops(),
+        detail::cross_entropy_ops()}) {
     all.insert(all.end(), table.begin(), table.end());
   }
   return all;

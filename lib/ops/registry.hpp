@@ -21,7 +21,7 @@ OpTable solve_ops();
 OpTable determinant_ops();
 OpTable decomposition_ops();
 OpTable softmax_ops();
-OpTable loss_ops();
+OpTable cross_entropy_ops();
 OpTable random_ops();
 OpTable conv_ops();
 

@@ -165,6 +165,42 @@ TEST_CASE("allocations: the composed loss, Sequential, an L2 penalty, Adam") {
   SUBCASE("labels") { check_steps(step_on(d.labels)); }
 }
 
+TEST_CASE("allocations: losses with options") {
+  Generator random(1);
+  const Data& d = data();
+  nn::Dense layer(60, 10, random);
+  std::vector<Parameter> all;
+  for (const Parameter* p : {&layer.weight, &layer.bias}) all.push_back(p->share());
+  optim::SGD sgd(std::move(all), {.lr = 0.1});
+  const xt::xarray<float> weights = xt::ones<float>({10});
+  Tape tape;
+  const auto step_on = [&](auto&& loss) {
+    return [&, loss] {
+      sgd.zero_grad();
+      backward(loss(layer(tape.constant(d.pixels))));
+      sgd.step();
+    };
+  };
+  SUBCASE("softmax_cross_entropy") {
+    check_steps(step_on([&](const Var& y) {
+      return softmax_cross_entropy(y, tape.constant(d.labels),
+                                   {.class_weights = tape.constant(weights),
+                                    .ignore_index = 3,
+                                    .label_smoothing = 0.1,
+                                    .reduction = Reduction::mean});
+    }));
+  }
+  SUBCASE("binary_cross_entropy_with_logits") {
+    check_steps(step_on([&](const Var& y) {
+      return binary_cross_entropy_with_logits(y, tape.constant(d.one_hot),
+                                              {.pos_weight = tape.constant(weights)});
+    }));
+  }
+  SUBCASE("huber") {
+    check_steps(step_on([&](const Var& y) { return huber(y, tape.constant(d.one_hot)); }));
+  }
+}
+
 TEST_CASE("allocations: batches filled in place, a ragged one among them, and threads") {
   set_num_threads(2);
   Generator random(1);

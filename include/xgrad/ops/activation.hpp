@@ -9,17 +9,17 @@
 
 namespace xgrad {
 
-/// max(x, 0). relu'(0) = 0.
+/// max(x, 0). At kinks: 0 at 0.
 Var relu(const Var& x);
-/// x where x > 0, slope x elsewhere. leaky_relu'(0) = slope.
+/// x where x > 0, slope x elsewhere. At kinks: slope at 0.
 Var leaky_relu(const Var& x, double slope = 0.01);
-/// x where x > 0, alpha (exp(x) - 1) elsewhere (Clevert et al. 2016). elu'(0) = alpha; with alpha = 1 there
-/// is no kink.
+/// x where x > 0, alpha (exp(x) - 1) elsewhere (Clevert et al. 2016). At kinks: alpha at 0; with
+/// alpha = 1 there is none.
 Var elu(const Var& x, double alpha = 1);
 /// elu scaled for activations that normalise themselves: 1.0507 elu(x, 1.67326) (Klambauer et al. 2017).
-/// selu'(0) = 1.0507, the smaller of the two slopes.
+/// At kinks: 1.0507 at 0, the smaller of the two slopes.
 Var selu(const Var& x);
-/// x limited to [low, high]: clamp, whose derivative is 1 at the limits. @throws Error when low > high.
+/// x limited to [low, high], as clamp does. At kinks: 1 at the limits. @throws Error when low > high.
 Var hardtanh(const Var& x, double low = -1, double high = 1);
 
 /// 1 / (1 + exp(-x))

@@ -12,33 +12,39 @@
 
 namespace xgrad {
 
-/// x + y, x - y, x y, x / y.
+/// x + y
 Var add(const Var& x, const Var& y);
+/// x - y
 Var sub(const Var& x, const Var& y);
+/// x y
 Var mul(const Var& x, const Var& y);
+/// x / y. Domain: y is not 0.
 Var div(const Var& x, const Var& y);
-/// x to the power of y, as std::pow: also for negative x with whole y. d/dy is taken as 0 where x = 0, and
-/// NaN where x < 0.
+/// x to the power of y, as std::pow. Domain: x >= 0, and x < 0 with whole y. At kinks: d/dy is taken as 0
+/// where x = 0, and NaN where x < 0.
 Var pow(const Var& x, const Var& y);
 Var pow(const Var& x, double y);
-/// The larger and the smaller of two; NaN when either is NaN.
+/// The larger and the smaller of two; NaN when either is NaN. At kinks: ties share in halves.
 Var maximum(const Var& x, const Var& y);
 Var minimum(const Var& x, const Var& y);
 
-/// sqrt(x^2 + y^2), without overflow on the way. Both derivatives are taken as 0 where x = y = 0.
+/// sqrt(x^2 + y^2), without overflow on the way. At kinks: both derivatives are 0 where x = y = 0.
 Var hypot(const Var& x, const Var& y);
-/// The angle of the point (x, y) to the x axis, in [-pi, pi]. Both derivatives are taken as 0 where
+/// The angle of the point (x, y) to the x axis, in [-pi, pi]. At kinks: both derivatives are 0 where
 /// x = y = 0.
 Var atan2(const Var& y, const Var& x);
 
+/// -x
 Var neg(const Var& x);
+/// The square root. Domain: x >= 0.
 Var sqrt(const Var& x);
-/// 1 / sqrt(x)
+/// 1 / sqrt(x). Domain: x > 0.
 Var rsqrt(const Var& x);
-/// 1 / x
+/// 1 / x. Domain: x is not 0.
 Var reciprocal(const Var& x);
 /// x x
 Var square(const Var& x);
+/// |x|. At kinks: 0 at 0.
 Var abs(const Var& x);
 /// The whole number below, above, and the nearest one, half to even. Their derivative is zero.
 Var floor(const Var& x);
@@ -48,27 +54,32 @@ Var round(const Var& x);
 Var sign(const Var& x);
 /// 1 where x > 0, 0 elsewhere. Its derivative is zero.
 Var step(const Var& x);
-/// x limited to [low, high]; the derivative is 1 at the limits. @throws Error when low > high.
+/// x limited to [low, high]. At kinks: 1 at the limits. @throws Error when low > high.
 Var clamp(const Var& x, double low, double high);
 /// 1 where low <= x <= high, 0 elsewhere. Its derivative is zero.
 Var in_range(const Var& x, double low, double high);
 
+/// e to the power of x.
 Var exp(const Var& x);
 /// exp(x) - 1, exact for small x.
 Var expm1(const Var& x);
-/// The natural logarithm.
+/// The natural logarithm. Domain: x > 0.
 Var log(const Var& x);
-/// log(1 + x), exact for small x.
+/// log(1 + x), exact for small x. Domain: x > -1.
 Var log1p(const Var& x);
+/// The logarithm to the base of 2. Domain: x > 0.
 Var log2(const Var& x);
 
+/// The trigonometric functions, of angles in radians.
 Var sin(const Var& x);
 Var cos(const Var& x);
 Var tan(const Var& x);
-/// NaN outside of [-1, 1]; the derivatives of asin and acos are infinite at -1 and 1.
+/// Their inverses; the derivatives are infinite at -1 and 1. Domain: -1 <= x <= 1.
 Var asin(const Var& x);
 Var acos(const Var& x);
+/// The inverse of tan.
 Var atan(const Var& x);
+/// The hyperbolic functions.
 Var sinh(const Var& x);
 Var cosh(const Var& x);
 Var tanh(const Var& x);
@@ -77,11 +88,12 @@ Var tanh(const Var& x);
 /// where that is small.
 Var erf(const Var& x);
 Var erfc(const Var& x);
-/// log |gamma(x)|; infinite at 0 and negative integers.
+/// log |gamma(x)|. Domain: not 0, -1, -2, ..., where it is infinite.
 Var lgamma(const Var& x);
-/// The derivative of lgamma; infinite at 0, NaN at negative integers.
+/// The derivative of lgamma. Domain: not 0, where it is infinite, nor -1, -2, ..., where it is NaN.
 Var digamma(const Var& x);
-/// The n-th derivative of digamma; at 0 and negative integers infinite or NaN. @throws Error when n < 0.
+/// The n-th derivative of digamma. Domain: not 0, -1, -2, ..., where it is infinite or NaN. @throws Error
+/// when n < 0.
 Var polygamma(int n, const Var& x);
 
 /// Comparisons, as bool tensors. Their derivative is zero. The operands may be of any one dtype.

@@ -15,7 +15,7 @@ namespace xgrad {
 Var sum(const Var& x, const Axes& axes = {}, bool keepdims = false);
 /// The sum divided by the number of elements.
 Var mean(const Var& x, const Axes& axes = {}, bool keepdims = false);
-/// The largest element; NaN when there is one. Elements that tie share the cotangent equally.
+/// The largest element; NaN when there is one. At kinks: elements that tie share the cotangent equally.
 Var max(const Var& x, const Axes& axes = {}, bool keepdims = false);
 /// The smallest, likewise.
 Var min(const Var& x, const Axes& axes = {}, bool keepdims = false);

@@ -1,0 +1,240 @@
+// The cross entropies of rows of classes. Labels with options become rows of weights; what is left is one
+// formula, and for logits one op, which also takes labels as they are.
+#include <cmath>
+#include <ostream>
+
+#include "lib/ops/common.hpp"
+#include "lib/ops/index.hpp"
+#include "lib/ops/loss.hpp"
+#include "lib/ops/registry.hpp"
+#include "lib/ops/softmax.hpp"
+#include "xgrad/ops/elementwise.hpp"
+#include "xgrad/ops/index.hpp"
+#include "xgrad/ops/reduce.hpp"
+#include "xgrad/ops/shape.hpp"
+#include "xgrad/ops/softmax.hpp"
+
+namespace xgrad {
+namespace {
+
+using detail::dispatch;
+using detail::Indices;
+using detail::text;
+
+/// The dtype of a loss of rows against targets, once everything fits.
+DType check_rows(const char* op, const ConstView& x, const ConstView& t) {
+  const DType dtype = detail::floating_dtype(op, Operands(&x, 1));
+  if (x.shape().rank() != 2) throw ShapeError(text(op, ": rows of classes expected, not ", x.shape()));
+  if (x.shape()[0] == 0 || x.shape()[1] == 0)
+    throw ShapeError(text(op, ": no rows or no classes in ", x.shape()));
+  if (is_integer(t.dtype)) {
+    if (t.shape().rank() != 1 || t.shape()[0] != x.shape()[0]) {
+      throw ShapeError(text(op, ": ", x.shape()[0], " labels expected for ", x.shape(), ", not ", t.shape()));
+    }
+    detail::require_index_dtype(op, t.dtype);
+  } else {
+    if (t.dtype != dtype)
+      throw DTypeError(text(op, ": targets are ", t.dtype, ", not ", dtype, " or integer labels"));
+    if (t.shape() != x.shape()) {
+      throw ShapeError(text(op, ": targets ", t.shape(), " and ", x.shape(), " must have the same shape"));
+    }
+  }
+  return dtype;
+}
+
+// The op of logits ----------------------------------------------------------------------------------------
+
+/// One loss per row, reduced, and back.
+struct OverRows {
+  Reduction reduction;
+
+  bool kept() const { return reduction == Reduction::none; }
+  double divisor(std::int64_t rows) const {
+    return reduction == Reduction::mean || reduction == Reduction::batch_mean ? static_cast<double>(rows) : 1;
+  }
+  Shape shape(std::int64_t rows) const { return kept() ? Shape{rows} : Shape{}; }
+  /// The cotangent of the result as a factor of every row.
+  Var share(const Var& u, std::int64_t rows) const {
+    return kept() ? reshape(u, Shape{rows, 1}) : u / divisor(rows);
+  }
+  /// The result for losses that are sums over rows of terms [rows, classes].
+  Var of(const Var& terms, std::int64_t rows) const {
+    return kept() ? sum(terms, 1) : sum(terms) / divisor(rows);
+  }
+  void describe(std::ostream& out) const {
+    constexpr const char* names[] = {"mean", "sum", "batch_mean", "none"};
+    out << "reduction=" << names[static_cast<int>(reduction)];
+  }
+};
+
+/// (softmax(x) sum(t) - t) u for every row, where u is its share of the cotangent. A row with t = 0 gets 0,
+/// whatever its logits.
+struct SoftmaxCrossEntropyGrad : OverRows {
+  static constexpr const char* name = "softmax_cross_entropy_grad";
+  static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2),
+                                    reads_x(0) | reads_x(1) | reads_x(2), reads_x(0) | reads_x(1)};
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  void eval(Operands x, View dx, Write write) const {
+    dispatch(dx.dtype, [&]<class T>() {
+      const std::int64_t rows = dx.shape()[0], classes = dx.shape()[1];
+      const bool labelled = is_integer(x[1].dtype);
+      const T* logits = x[0].as<T>();
+      const T* u = x[2].as<T>();
+      T* out = dx.as<T>();
+      const auto& kernel = kernels::table<T>();
+      for (std::int64_t r = 0; r < rows; ++r, logits += classes, out += classes) {
+        const T* t = labelled ? nullptr : x[1].as<T>() + r * classes;
+        const T scale = u[kept() ? r : 0] / static_cast<T>(divisor(rows));
+        T lse, weight = 1;
+        if (t) kernel.sum(t, {1, classes, 1}, &weight, Write::assign);
+        if (weight != 0 && scale != 0) {
+          kernel.logsumexp(logits, {1, classes, 1}, &lse, Write::assign);
+          kernel.exp_minus(logits, lse, weight * scale, out, classes, write);
+        } else if (write == Write::assign) {
+          std::fill_n(out, classes, T(0));
+        }
+        if (labelled) {
+          out[Indices(x[1])[r]] -= scale;
+        } else {
+          for (std::int64_t c = 0; c < classes; ++c) out[c] -= t[c] != 0 ? scale * t[c] : T(0);
+        }
+      }
+    });
+  }
+  void vjp(Backward& b) const {
+    const Var &w = b.dy(), x = b.x(0), u = b.x(2);
+    const std::int64_t rows = b.x_shape(0)[0];
+    const bool labelled = is_integer(b.x(1).dtype());
+    const Var t = labelled ? one_hot(b.x(1), b.x_shape(0)[1], w.dtype()) : b.x(1);
+    const Var p = softmax(x), total = sum(t, 1, true), factor = share(u, rows);
+    b.dx(0) += detail::softmax_grad(w * total * factor, p, 1);
+    if (!labelled) b.dx(1) += (sum(w * p, 1, true) - w) * factor;
+    b.dx(2) += of(w * (cotangent_mul(total, p) - t), rows);
+  }
+};
+
+struct SoftmaxCrossEntropy : OverRows {
+  static constexpr const char* name = "softmax_cross_entropy";
+  static constexpr Reads reads[] = {reads_x(0) | reads_x(1), reads_x(0)};
+  TensorType infer(Operands x) const {
+    const DType dtype = check_rows(name, x[0], x[1]);
+    return {dtype, shape(x[0].shape()[0])};
+  }
+  void eval(Operands x, View y, Write write) const {
+    dispatch(y.dtype, [&]<class T>() {
+      const std::int64_t rows = x[0].shape()[0];
+      T* out = y.as<T>();
+      const auto put = [write](T& to, double loss) {
+        to = static_cast<T>(loss) + (write == Write::assign ? T(0) : to);
+      };
+      double total = 0;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const double loss = row<T>(x[0], x[1], r);
+        if (kept()) put(out[r], loss);
+        total += loss;
+      }
+      if (!kept()) put(*out, total / divisor(rows));
+    });
+  }
+  template <class T>
+  static double row(const ConstView& x, const ConstView& targets, std::int64_t r) {
+    const std::int64_t classes = x.shape()[1];
+    const T* logits = x.as<T>() + r * classes;
+    T lse;
+    kernels::table<T>().logsumexp(logits, {1, classes, 1}, &lse, Write::assign);
+    const auto term = [&](std::int64_t c) {
+      return static_cast<double>(lse) - static_cast<double>(logits[c]);
+    };
+    if (is_integer(targets.dtype)) return term(Indices(targets)[r]);
+    // sum(t (lse - x)), where an entry of t = 0 counts nothing even at a logit of -inf.
+    const T* t = targets.as<T>() + r * classes;
+    double loss = 0;
+    for (std::int64_t c = 0; c < classes; ++c) {
+      if (t[c] != 0) loss += static_cast<double>(t[c]) * term(c);
+    }
+    return loss;
+  }
+  void vjp(Backward& b) const {
+    b.dx(0) += apply(SoftmaxCrossEntropyGrad{reduction}, b.x(0), b.x(1), b.dy());
+    if (is_floating(b.x(1).dtype())) {
+      b.dx(1) += -cotangent_mul(share(b.dy(), b.x_shape(0)[0]), log_softmax(b.x(0)));
+    }
+  }
+};
+
+// Options -------------------------------------------------------------------------------------------------
+
+bool has_row_options(const CrossEntropyOptions& o) {
+  return o.class_weights || o.ignore_index || o.label_smoothing != 0;
+}
+
+void check_options(const char* op, const Var& x, const Var& targets, const CrossEntropyOptions& o) {
+  if (!(o.label_smoothing >= 0 && o.label_smoothing <= 1))
+    throw Error(text(op, ": label_smoothing = ", o.label_smoothing, " is not in [0, 1]"));
+  if (o.ignore_index && !is_integer(targets.dtype()))
+    throw Error(text(op, ": ignore_index needs integer labels, not ", targets.dtype()));
+  if (!o.class_weights) return;
+  if (o.class_weights.dtype() != x.dtype())
+    throw DTypeError(text(op, ": class_weights are ", o.class_weights.dtype(), ", not ", x.dtype()));
+  if (o.class_weights.shape() != Shape{x.shape()[1]})
+    throw ShapeError(text(op, ": class_weights ", o.class_weights.shape(), " do not fit ", x.shape()));
+}
+
+/// What each class of each row counts, and what `mean` divides by.
+struct Targets {
+  Var rows, total;
+};
+
+Targets targets_of(const char* op, const Var& x, const Var& targets, const CrossEntropyOptions& o) {
+  check_rows(op, x.view(), targets.view());
+  check_options(op, x, targets, o);
+  const std::int64_t classes = x.shape()[1];
+  const bool labelled = is_integer(targets.dtype());
+  if (labelled) detail::require_in_range(op, targets, classes, o.ignore_index);
+  Var t = labelled ? detail::one_hot(targets, classes, x.dtype(), o.ignore_index) : targets;
+  const auto weighted = [&] { return o.class_weights ? t * o.class_weights : t; };
+  const Var total = labelled && (o.class_weights || o.ignore_index)
+                        ? sum(weighted())
+                        : detail::scalar_like(x, static_cast<double>(x.shape()[0]));
+  if (const double s = o.label_smoothing; s != 0)
+    t = (1 - s) * t + s / static_cast<double>(classes) * sum(t, 1, true);
+  return {weighted(), total};
+}
+
+Var reduced_rows(const Var& losses, const Var& total, Reduction reduction) {
+  return reduction == Reduction::mean ? sum(losses) / total : detail::reduced(losses, reduction);
+}
+
+Var log_likelihood(const Var& log_p, const Targets& targets, Reduction reduction) {
+  return reduced_rows(-sum(cotangent_mul(targets.rows, log_p), 1), targets.total, reduction);
+}
+
+}  // namespace
+
+Var softmax_cross_entropy(const Var& logits, const Var& targets, const CrossEntropyOptions& options) {
+  constexpr const char* op = SoftmaxCrossEntropy::name;
+  if (!has_row_options(options)) {
+    if (is_integer(targets.dtype()) && logits.rank() == 2)
+      detail::require_in_range(op, targets, logits.shape()[1]);
+    return apply(SoftmaxCrossEntropy{options.reduction}, logits, targets);
+  }
+  const Targets t = targets_of(op, logits, targets, options);
+  return reduced_rows(apply(SoftmaxCrossEntropy{Reduction::none}, logits, t.rows), t.total,
+                      options.reduction);
+}
+
+Var categorical_cross_entropy(const Var& p, const Var& targets, const CrossEntropyOptions& options) {
+  const Targets t = targets_of("categorical_cross_entropy", p, targets, options);
+  return log_likelihood(log(p), t, options.reduction);
+}
+
+Var nll_loss(const Var& log_p, const Var& targets, const CrossEntropyOptions& options) {
+  return log_likelihood(log_p, targets_of("nll_loss", log_p, targets, options), options.reduction);
+}
+
+detail::OpTable detail::cross_entropy_ops() {
+  static constexpr const OpInfo* table[] = {&op_info<SoftmaxCrossEntropy>, &op_info<SoftmaxCrossEntropyGrad>};
+  return table;
+}
+
+}  // namespace xgrad
