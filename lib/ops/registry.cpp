@@ -15,7 +15,6 @@ std::vector<const OpInfo*> registered_ops() {
         detail::index_ops(),
         detail::linalg_ops(),
         detail::softmax_ops(),
-        detail::loss_ops(),
         detail::random_ops(),
         detail::conv_ops(),
         detail::cumulative_ops(),
