@@ -11,6 +11,7 @@
 
 #include "xgrad/nn/layers.hpp"
 #include "xgrad/nn/sequential.hpp"
+#include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/loss.hpp"
 #include "xgrad/ops/reduce.hpp"
