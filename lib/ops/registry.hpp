@@ -18,5 +18,7 @@ OpTable softmax_ops();
 OpTable loss_ops();
 OpTable random_ops();
 OpTable conv_ops();
+OpTable pool_ops();
+OpTable norm_ops();
 
 }  // namespace xgrad::detail
