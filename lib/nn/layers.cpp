@@ -13,11 +13,13 @@ namespace xgrad::nn {
 
 void Init::fill(const View& out, std::int64_t fan_in, std::int64_t fan_out, Generator& random) const {
   const auto in = static_cast<double>(fan_in), both = static_cast<double>(fan_in + fan_out);
-  const double limit = std::sqrt(6 / both), deviation = kind_ == Kind::kaiming ? std::sqrt(2 / in) : value_;
+  const double limit = kind_ == Kind::glorot ? std::sqrt(6 / both) : value_,
+               deviation = kind_ == Kind::kaiming ? std::sqrt(2 / in) : value_;
   const auto draw = [&]() -> double {
     switch (kind_) {
       case Kind::constant:
         return value_;
+      case Kind::uniform:
       case Kind::glorot:
         return random.uniform(-limit, limit);
       default:

@@ -6,7 +6,6 @@ namespace xgrad {
 
 std::vector<const OpInfo*> registered_ops() {
   std::vector<const OpInfo*> all;
-  for (const detail::OpTable& table :
        {detail::elementwise_ops(),
         detail::activation_ops(),
         detail::compare_ops(),
@@ -22,7 +21,10 @@ std::vector<const OpInfo*> registered_ops() {
         detail::solve_ops(),
         detail::determinant_ops(),
         detail::decomposition_ops(),
-        detail::cross_entropy_ops()}) {
+        detail::cross_entropy_ops(),
+        detail::loss_ops(),
+        detail::pool_ops(),
+        detail::norm_ops()}) {
     all.insert(all.end(), table.begin(), table.end());
   }
   return all;

@@ -24,5 +24,7 @@ OpTable softmax_ops();
 OpTable cross_entropy_ops();
 OpTable random_ops();
 OpTable conv_ops();
+OpTable pool_ops();
+OpTable norm_ops();
 
 }  // namespace xgrad::detail

@@ -43,6 +43,13 @@ struct Table {
   void (*softmax_grad)(const T* u, const T* y, Extents e, T* dx, Write write);
   /// dx = u - exp(y) sum(u)
   void (*log_softmax_grad)(const T* u, const T* y, Extents e, T* dx, Write write);
+  /// y = (x - mean) / sqrt(variance + eps) of a tensor [outer, n, inner], each of n by itself; when not
+  /// centred, the mean is taken as 0.
+  void (*normalize)(const T* x, Extents e, double eps, bool centred, T* y, Write write);
+  /// Its derivative, from x.
+  void (*normalize_grad)(const T* u, const T* x, Extents e, double eps, bool centred, T* dx, Write write);
+  /// Mean and variance of each of n.
+  void (*moments)(const T* x, Extents e, T* mean, T* variance, Write write);
   /// y = scale exp(x - shift)
   void (*exp_minus)(const T* x, T shift, T scale, T* y, std::int64_t n, Write write);
   /// y = x * scale where the number of the element is below the threshold, 0 elsewhere. Elements are numbered

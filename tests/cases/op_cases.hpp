@@ -73,6 +73,9 @@ std::vector<OpCase> linalg_cases();
 std::vector<OpCase> decomposition_cases();
 std::vector<OpCase> loss_cases();
 std::vector<OpCase> conv_cases();
+std::vector<OpCase> pool_cases();
+std::vector<OpCase> norm_cases();
+std::vector<OpCase> network_cases();
 
 /// The operands of one set of a row; always the same.
 Arrays make_inputs(const OpCase& row, std::size_t set);

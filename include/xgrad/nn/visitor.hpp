@@ -27,8 +27,11 @@ class Visitor {
  public:
   using OnParameter = std::function<void(const std::string& path, Parameter&, double l2)>;
   using OnTraining = std::function<void(bool& training)>;
-  explicit Visitor(OnParameter on_parameter, OnTraining on_training = {})
-      : on_parameter_(std::move(on_parameter)), on_training_(std::move(on_training)) {}
+  using OnBuffer = std::function<void(const std::string& path, Parameter&)>;
+  explicit Visitor(OnParameter on_parameter, OnTraining on_training = {}, OnBuffer on_buffer = {})
+      : on_parameter_(std::move(on_parameter)),
+        on_training_(std::move(on_training)),
+        on_buffer_(std::move(on_buffer)) {}
 
   /// A parameter, and the strength of its L2 penalty.
   void operator()(std::string_view name, Parameter& parameter, double l2 = 0) {
@@ -37,6 +40,10 @@ class Visitor {
   /// The switch between training and use of a layer that behaves differently.
   void operator()(std::string_view, bool& training) {
     if (on_training_) on_training_(training);
+  }
+  /// A tensor that belongs to the model but is not trained, such as running statistics.
+  void buffer(std::string_view name, Parameter& buffer) {
+    if (on_buffer_) on_buffer_(path_ + std::string(name), buffer);
   }
   /// A layer inside a layer; one without `visit` has nothing to tell.
   template <class Layer>
@@ -53,6 +60,7 @@ class Visitor {
  private:
   OnParameter on_parameter_;
   OnTraining on_training_;
+  OnBuffer on_buffer_;
   std::string path_;
 };
 
@@ -70,6 +78,18 @@ std::vector<Parameter> parameters(Models&... models) {
     for (const Parameter& known : all) {
       if (known.is(p)) return;  // shared by two layers
     }
+    all.push_back(p.share());
+  });
+  (models.visit(v), ...);
+  return all;
+}
+
+/// Handles of the tensors that are not trained, likewise.
+template <Visitable... Models>
+std::vector<Parameter> buffers(Models&... models) {
+  std::vector<Parameter> all;
+  Visitor v({}, {}, [&](const std::string& path, Parameter& p) {
+    if (p.name().empty()) p.set_name(path);
     all.push_back(p.share());
   });
   (models.visit(v), ...);
