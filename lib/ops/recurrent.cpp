@@ -1,6 +1,7 @@
 #include "xgrad/ops/recurrent.hpp"
 
 #include "lib/ops/common.hpp"
+#include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/linalg.hpp"
 #include "xgrad/ops/shape.hpp"
