@@ -22,7 +22,6 @@ std::vector<const OpInfo*> registered_ops() {
         detail::determinant_ops(),
         detail::decomposition_ops(),
         detail::cross_entropy_ops(),
-        detail::loss_ops(),
         detail::pool_ops(),
         detail::norm_ops()}) {
     all.insert(all.end(), table.begin(), table.end());
