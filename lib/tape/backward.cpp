@@ -105,8 +105,9 @@ class LeafGradients {
       Slot& slot = state_.slots[leaf.slot];
       if (!slot.cotangent) continue;
       detail::ParameterState& p = *leaf.parameter;
-      detail::accumulate(state_.view(state_.slots[slot.cotangent]), {p.grad.get(), p.type.dtype, &p.type.shape},
-                      p.has_grad ? Write::accumulate : Write::assign);
+      detail::accumulate(state_.view(state_.slots[slot.cotangent]),
+                         {p.grad.get(), p.type.dtype, &p.type.shape},
+                         p.has_grad ? Write::accumulate : Write::assign);
       p.has_grad = true;
       state_.release_handle(std::exchange(slot.cotangent, 0));
     }

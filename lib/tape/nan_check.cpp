@@ -52,8 +52,9 @@ void TapeState::check_result(const Instruction& instruction, const ConstView& re
 void TapeState::check_sum(const ConstView& sum) const {
   const auto bad = first_bad(sum, nan_check);
   if (!bad) return;
-  throw NonFinite(text("detect_nan: a sum of cotangents has ", element(sum, *bad),
-                       differentiated ? text(", made by the derivative of ", describe(*differentiated)) : ""));
+  throw NonFinite(
+      text("detect_nan: a sum of cotangents has ", element(sum, *bad),
+           differentiated ? text(", made by the derivative of ", describe(*differentiated)) : ""));
 }
 
 void ScopeLog::enter(std::string_view name, std::uint32_t next_id) {

@@ -115,8 +115,7 @@ void Pass::differentiate(const Instruction& instruction, Slot& out) {
     out.cotangent = 0;
   }
   const auto operands = instruction.operands();
-  if (std::none_of(operands.begin(), operands.end(),
-                   [&](auto i) { return needed(state_.slots[i], mark_); }))
+  if (std::none_of(operands.begin(), operands.end(), [&](auto i) { return needed(state_.slots[i], mark_); }))
     return;
   const OpInfo& op = *instruction.op;
   if (!op.vjp) throw NotDifferentiable(text(op.name, ": has no derivative"));
@@ -181,7 +180,6 @@ void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const 
   slot.cotangent = Access::index(sum);
   ++state.slots[slot.cotangent].handles;
 }
-
 
 // Backward ----------------------------------------------------------------------------------------------
 
@@ -263,7 +261,8 @@ void Backward::Cotangent::add(const Var& v, bool move) const {
     throw ShapeError(detail::text(instruction.op->name, ": vjp gives ", given.dtype, ' ', given.shape,
                                   " for operand ", operand_, " of type ", operand.dtype, ' ', operand.shape));
   }
-  detail::add_cotangent(state, operand, v, move && given.handles == 1 && given.uses == 0, instruction.op->name);
+  detail::add_cotangent(state, operand, v, move && given.handles == 1 && given.uses == 0,
+                        instruction.op->name);
 }
 
 }  // namespace xgrad

@@ -213,7 +213,8 @@ void TapeState::execute(Instruction& instruction, const View* destination, Write
   } else {
     compute(*instruction.op, instruction.attributes(), views, out, slots[instruction.inputs[0]]);
   }
-  if (nan_check != NanCheck::off) check_result(instruction, destination ? ConstView(*destination) : view(out));
+  if (nan_check != NanCheck::off)
+    check_result(instruction, destination ? ConstView(*destination) : view(out));
   instruction.executed = true;
 }
 

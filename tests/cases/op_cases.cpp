@@ -56,7 +56,9 @@ Array draw(const Domain& domain, const Shape& shape, std::size_t operand, Genera
 
 std::vector<OpCase> op_cases() {
   std::vector<OpCase> all;
-  for (auto* family : {elementwise_cases, activation_cases, reduce_cases, shape_cases, linalg_cases, loss_cases, conv_cases, rearrange_cases, order_cases, decomposition_cases, pool_cases, norm_cases, network_cases}) {
+  for (auto* family :
+       {elementwise_cases, activation_cases, reduce_cases, shape_cases, linalg_cases, loss_cases, conv_cases,
+        rearrange_cases, order_cases, decomposition_cases, pool_cases, norm_cases, network_cases}) {
     for (OpCase& row : family()) all.push_back(std::move(row));
   }
   return all;

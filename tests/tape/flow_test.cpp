@@ -55,8 +55,7 @@ TEST_CASE("hook: errors") {
   const Var x = tape.input(Array{1, 2});
   CHECK_ERROR(with_hook(x, {}), Error, "hook: the function is empty");
   const Var y = sum(with_hook(x, [](const Var& dy) { return sum(dy); }));
-  CHECK_ERROR(grad(y, {x}), ShapeError,
-              "hook: vjp gives float64 [] for operand 0 of type float64 [2]");
+  CHECK_ERROR(grad(y, {x}), ShapeError, "hook: vjp gives float64 [] for operand 0 of type float64 [2]");
   const auto counts = tape.statistics();
   const Var z = sum(with_hook(x, [](const Var&) -> Var { throw std::runtime_error("from the hook"); }));
   CHECK_THROWS_WITH(grad(z, {x}), "from the hook");

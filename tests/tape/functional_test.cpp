@@ -148,6 +148,6 @@ TEST_CASE("functional: errors") {
   CHECK_ERROR(jvp(two, std::vector<Var>{x}, std::vector<Var>{}), ShapeError, "jvp: 0 vectors for 1 operands");
   CHECK_ERROR(hessian([](const Var& v) { return v * v; }, x), ShapeError,
               "grad: y [2] must have one element; give a cotangent");
-  CHECK_ERROR(jacobian([](const Var& v) { return v; }, tape.constant(xt::xarray<std::int64_t>{1})), DTypeError,
-              "grad: an operand is int64, not floating; capture it instead");
+  CHECK_ERROR(jacobian([](const Var& v) { return v; }, tape.constant(xt::xarray<std::int64_t>{1})),
+              DTypeError, "grad: an operand is int64, not floating; capture it instead");
 }

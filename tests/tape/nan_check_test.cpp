@@ -37,9 +37,10 @@ TEST_CASE("detect_nan: names the derivative that made the first cotangent that i
     const auto scope = tape.scope("roots");
     y = sqrt(x);
   }
-  CHECK_ERROR(grad(sum(y), {x}), NonFinite,
-              "detect_nan: the derivative of %1 = sqrt(%0) : float64 [2] in roots has inf at element 1 of [2], "
-              "made by unary_grad; its operands are finite");
+  CHECK_ERROR(
+      grad(sum(y), {x}), NonFinite,
+      "detect_nan: the derivative of %1 = sqrt(%0) : float64 [2] in roots has inf at element 1 of [2], "
+      "made by unary_grad; its operands are finite");
   CHECK(values(grad(sum(square(x)), {x})[0]) == Values{8, 0});
 
   Parameter p(Array{1e-300});

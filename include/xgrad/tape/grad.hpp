@@ -34,8 +34,8 @@ inline std::vector<Var> grad(const Var& y, std::initializer_list<Var> xs, const 
   return grad(y, std::span(xs.begin(), xs.size()), options);
 }
 
-/// The gradients of several ys at once, each weighted by its cotangent: sum over k of cotangents[k] dys[k]/dx.
-/// An empty cotangent stands for 1 where y has one element. @throws as above.
+/// The gradients of several ys at once, each weighted by its cotangent: sum over k of cotangents[k]
+/// dys[k]/dx. An empty cotangent stands for 1 where y has one element. @throws as above.
 std::vector<Var> grad(std::span<const Var> ys, std::span<const Var> cotangents, std::span<const Var> xs,
                       bool create_graph = false);
 

@@ -104,10 +104,10 @@ struct OpInfo {
   Reads reads_of(std::size_t operand) const {
     return reads.empty() ? kReadsNothing : reads[std::min(operand, reads.size() - 1)];
   }
-  void (*describe)(const void* op, std::ostream& out);  // null: no attributes worth printing
+  void (*describe)(const void* op, std::ostream& out);   // null: no attributes worth printing
   std::size_t (*workspace)(const void* op, Operands x);  // null: none
-  void (*copy)(const void* op, void* place);            // null: the bytes are all there is to copy
-  void (*destroy)(void* op) noexcept;                   // null: nothing to do
+  void (*copy)(const void* op, void* place);             // null: the bytes are all there is to copy
+  void (*destroy)(void* op) noexcept;                    // null: nothing to do
 };
 
 namespace detail {

@@ -98,9 +98,10 @@ class Tape {
   };
   [[nodiscard]] Pause no_grad();
 
-  /// From now on every result and every cotangent is looked at, and the first that holds a NaN (or an infinity)
-  /// throws NonFinite: which op made it, in which scope it was recorded, and whether its operands were finite.
-  /// Costs a pass over every value; what comes in through input, constant or leaf is not looked at.
+  /// From now on every result and every cotangent is looked at, and the first that holds a NaN (or an
+  /// infinity) throws NonFinite: which op made it, in which scope it was recorded, and whether its operands
+  /// were finite. Costs a pass over every value; what comes in through input, constant or leaf is not looked
+  /// at.
   void detect_nan(NanCheck check = NanCheck::non_finite);
 
   /// While it lives, what is recorded is said to be in the scope `name`: `network/1`. Scopes nest, in errors
