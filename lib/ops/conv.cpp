@@ -26,7 +26,7 @@ struct Convolution {
   std::int64_t out_height() const { return sliding.places(0, height); }
   std::int64_t out_width() const { return sliding.places(1, width); }
   void describe(std::ostream& out) const {
-    const auto pair = [&](const char* name, const std::int64_t (&v)[2]) {
+    const auto pair = [&](const char* name, const std::int64_t(&v)[2]) {
       out << name << "={" << v[0] << ", " << v[1] << "}, ";
     };
     pair("stride", sliding.stride), pair("padding", sliding.padding), pair("dilation", sliding.dilation);
@@ -82,7 +82,11 @@ struct Cut {
           const std::int64_t plane = i * groups + g;
           for (std::int64_t row = 0; row * out_width < pixels; row += rows) {
             const std::int64_t count = std::min(rows, pixels / out_width - row);
-            body(Block{share, g, {row, count}, count * out_width, plane * image_size(),
+            body(Block{share,
+                       g,
+                       {row, count},
+                       count * out_width,
+                       plane * image_size(),
                        plane * outputs * pixels + row * out_width},
                  columns + share * columns_size());
           }
@@ -141,8 +145,7 @@ struct ConvTranspose2d : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x),
-            Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
+    return {detail::floating_dtype(name, x), Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
   }
   Cut cut(Operands y, const Shape& x) const { return {*this, x, y[0].shape()}; }
   std::size_t workspace(Operands x) const {
@@ -173,8 +176,8 @@ struct ConvWeightGrad : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x), Shape{x[1].shape()[1], x[0].shape()[1] / groups,
-                                                   sliding.window[0], sliding.window[1]}};
+    return {detail::floating_dtype(name, x),
+            Shape{x[1].shape()[1], x[0].shape()[1] / groups, sliding.window[0], sliding.window[1]}};
   }
   Cut cut(Operands x) const { return {*this, x[0].shape(), x[1].shape()}; }
   std::size_t workspace(Operands x) const {

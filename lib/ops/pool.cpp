@@ -26,7 +26,7 @@ struct Pooling {
     return {detail::floating_dtype(op, x), Shape{x[0].shape()[0], x[0].shape()[1], height, width}};
   }
   void describe(std::ostream& out) const {
-    const auto pair = [&](const char* name, const std::int64_t (&v)[2]) {
+    const auto pair = [&](const char* name, const std::int64_t(&v)[2]) {
       out << name << "={" << v[0] << ", " << v[1] << '}';
     };
     pair("window", sliding.window), pair(", stride", sliding.stride), pair(", padding", sliding.padding);
@@ -46,7 +46,8 @@ struct Pooling {
       std::int64_t place = plane * rows * columns;
       for (std::int64_t r = 0; r < rows; ++r) {
         const std::int64_t y = r * sliding.stride[0] - sliding.padding[0];
-        const std::int64_t top = std::max<std::int64_t>(y, 0), bottom = std::min(y + sliding.window[0], height);
+        const std::int64_t top = std::max<std::int64_t>(y, 0),
+                           bottom = std::min(y + sliding.window[0], height);
         std::int64_t x = -sliding.padding[1];
         for (std::int64_t c = 0; c < columns; ++c, x += sliding.stride[1], ++place) {
           body(image, place,
@@ -95,9 +96,8 @@ struct MaxPool2d : Pooling {
     detail::dispatch(y.dtype, [&]<class T>() {
       const T *v = x[0].as<T>(), *from = x[1].as<T>();
       T* out = y.as<T>();
-      for_each_largest(from, planes_of(y), [&](std::int64_t offset, std::int64_t place) {
-        put(out[place], v[offset], write);
-      });
+      for_each_largest(from, planes_of(y),
+                       [&](std::int64_t offset, std::int64_t place) { put(out[place], v[offset], write); });
     });
   }
   void vjp(Backward& b) const;
@@ -127,8 +127,8 @@ struct Averaging : Pooling {
   bool count_include_pad;
   template <class T>
   T scale(const Window& w) const {
-    const std::int64_t count = count_include_pad ? sliding.window[0] * sliding.window[1]
-                                                 : (w.bottom - w.top) * (w.right - w.left);
+    const std::int64_t count =
+        count_include_pad ? sliding.window[0] * sliding.window[1] : (w.bottom - w.top) * (w.right - w.left);
     return T(1) / static_cast<T>(count);
   }
 };
@@ -216,8 +216,8 @@ Var avg_pool2d(const Var& x, const AvgPool2dOptions& options) {
 }
 
 detail::OpTable detail::pool_ops() {
-  static constexpr const OpInfo* table[] = {&op_info<MaxPool2d>, &op_info<MaxPool2dGrad>,
-                                            &op_info<AvgPool2d>, &op_info<AvgPool2dGrad>};
+  static constexpr const OpInfo* table[] = {&op_info<MaxPool2d>, &op_info<MaxPool2dGrad>, &op_info<AvgPool2d>,
+                                            &op_info<AvgPool2dGrad>};
   return table;
 }
 

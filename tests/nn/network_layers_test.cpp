@@ -21,7 +21,8 @@ Array counting(const std::vector<std::size_t>& shape) {
 
 TEST_CASE("conv2d layer: shapes, values, Kaiming's deviation") {
   Generator random(1);
-  nn::Conv2d conv(4, 6, {3, 2}, random, {.stride = 2, .padding = {1, 0}, .groups = 2, .dtype = DType::float64});
+  nn::Conv2d conv(4, 6, {3, 2}, random,
+                  {.stride = 2, .padding = {1, 0}, .groups = 2, .dtype = DType::float64});
   CHECK(conv.weight.shape() == Shape{6, 2, 3, 2});
   CHECK(conv.bias.shape() == Shape{6});
   Tape tape;
@@ -64,8 +65,8 @@ TEST_CASE("batch norm layer: running statistics in training, their use afterward
   Tape tape;
   const Var x = tape.constant(Array{{1, 10}, {2, 10}, {3, 40}});
   const Values trained = values(net(x));
-  CHECK(difference(trained, {-std::sqrt(1.5), -std::sqrt(0.5), 0, -std::sqrt(0.5), std::sqrt(1.5), std::sqrt(2)}) <
-        1e-4);
+  CHECK(difference(trained, {-std::sqrt(1.5), -std::sqrt(0.5), 0, -std::sqrt(0.5), std::sqrt(1.5),
+                             std::sqrt(2)}) < 1e-4);
   CHECK(difference(value_of(buffers[0]), {1, 10}) < 1e-12);
   CHECK(difference(value_of(buffers[1]), {0.5 + 0.5 * 1, 0.5 + 0.5 * 300}) < 1e-12);
 

@@ -102,7 +102,8 @@ TEST_CASE("normalisation: a large mean costs no accuracy, a constant row gives z
 
 TEST_CASE("attention: a row that may look nowhere is NaN, the others are not touched") {
   Tape tape;
-  const Var q = tape.input(drawn({2, 3}, 5)), k = tape.input(drawn({2, 3}, 6)), v = tape.input(drawn({2, 1}, 7));
+  const Var q = tape.input(drawn({2, 3}, 5)), k = tape.input(drawn({2, 3}, 6)),
+            v = tape.input(drawn({2, 1}, 7));
   const Var mask = tape.constant(xt::xarray<bool>{{false, false}, {false, true}});
   const Values y = values(scaled_dot_product_attention(q, k, v, {.mask = mask}));
   CHECK(std::isnan(y[0]));

@@ -160,8 +160,8 @@ TEST_CASE_TEMPLATE("gemm: rows apart", T, float, double) {
     const auto a = random_matrix<T>(random, rows_a * kWide), b = random_matrix<T>(random, rows_b * kWide);
     auto c = random_matrix<T>(random, s.m * kWide);
     const auto before = c;
-    const auto expected = naive(s, 1, block(a, rows_a, columns_a), block(b, rows_b, columns_b), 1,
-                                block(c, s.m, s.n));
+    const auto expected =
+        naive(s, 1, block(a, rows_a, columns_a), block(b, rows_b, columns_b), 1, block(c, s.m, s.n));
     s.stride_a = s.stride_b = s.stride_c = kWide;
     gemm(s, T(1), a.data(), b.data(), T(1), c.data());
     for (std::int64_t i = 0; i < s.m * kWide; ++i) {

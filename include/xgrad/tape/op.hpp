@@ -98,7 +98,7 @@ struct OpInfo {
   void (*eval)(const void* op, Operands x, View y, Write write, void* workspace);
   void (*vjp)(const void* op, Backward& b);  // null: none
   Reads (*reads)(int operand);
-  void (*describe)(const void* op, std::ostream& out);  // null: no attributes worth printing
+  void (*describe)(const void* op, std::ostream& out);   // null: no attributes worth printing
   std::size_t (*workspace)(const void* op, Operands x);  // null: none
 };
 

@@ -44,7 +44,8 @@ void for_each_row(const Images& channels, const Sliding& s, Places rows, std::in
   }
 }
 
-/// Calls body(k, size) for pieces of a run of n elements: sizes known to the compiler, for the runs are short.
+/// Calls body(k, size) for pieces of a run of n elements: sizes known to the compiler, for the runs are
+/// short.
 template <class T, class Body>
 void for_pieces(std::int64_t n, Body&& body) {
   std::int64_t k = 0;
