@@ -11,7 +11,7 @@ std::vector<const OpInfo*> registered_ops() {
         detail::cumulative_ops(), detail::shape_ops(), detail::index_ops(), detail::order_ops(),
         detail::linalg_ops(), detail::solve_ops(), detail::determinant_ops(), detail::decomposition_ops(),
         detail::softmax_ops(), detail::cross_entropy_ops(), detail::random_ops(), detail::conv_ops(),
-        detail::pool_ops(), detail::norm_ops(), detail::loss_ops()}) {
+        detail::pool_ops(), detail::norm_ops()}) {
     all.insert(all.end(), table.begin(), table.end());
   }
   return all;
