@@ -9,7 +9,6 @@
 #include "lib/ops/registry.hpp"
 #include "lib/support/parallel.hpp"
 #include "lib/tensor/gemm.hpp"
-#include "lib/tensor/im2col.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/reduce.hpp"
 #include "xgrad/ops/shape.hpp"
@@ -27,7 +26,7 @@ struct Convolution {
   std::int64_t out_height() const { return sliding.places(0, height); }
   std::int64_t out_width() const { return sliding.places(1, width); }
   void describe(std::ostream& out) const {
-    const auto pair = [&](const char* name, const std::int64_t (&v)[2]) {
+    const auto pair = [&](const char* name, const std::int64_t(&v)[2]) {
       out << name << "={" << v[0] << ", " << v[1] << "}, ";
     };
     pair("stride", sliding.stride), pair("padding", sliding.padding), pair("dilation", sliding.dilation);
@@ -69,8 +68,10 @@ struct Cut {
   std::int64_t weights() const { return groups * outputs * inner(); }
 
   struct Block {
-    std::int64_t share, group, row, rows, n;  // n: how many places
-    std::int64_t image, result;               // where the group's channels and outputs start
+    std::int64_t share, group;
+    Places rows;
+    std::int64_t n;              // places in these rows
+    std::int64_t image, result;  // where the group's channels and the block's outputs start
   };
   /// Calls body(block, memory for its columns). Each share is a range of images; shares run in parallel.
   template <class T, class Body>
@@ -81,7 +82,11 @@ struct Cut {
           const std::int64_t plane = i * groups + g;
           for (std::int64_t row = 0; row * out_width < pixels; row += rows) {
             const std::int64_t count = std::min(rows, pixels / out_width - row);
-            body(Block{share, g, row, count, count * out_width, plane * image_size(),
+            body(Block{share,
+                       g,
+                       {row, count},
+                       count * out_width,
+                       plane * image_size(),
                        plane * outputs * pixels + row * out_width},
                  columns + share * columns_size());
           }
@@ -120,7 +125,7 @@ struct Conv2d : Convolution {
         const T* image = x[0].as<T>() + block.image;
         const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
         T* out = y.as<T>() + block.result;
-        if (!c.is_direct()) im2col(image, c.channels, sliding, block.row, block.rows, columns);
+        if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, sliding, block.rows, columns);
         for (std::int64_t o = 0; biased && o < c.outputs; ++o) {
           const T bias = x[2].as<T>()[block.group * c.outputs + o];
           T* line = out + o * c.pixels;
@@ -140,8 +145,7 @@ struct ConvTranspose2d : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x),
-            Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
+    return {detail::floating_dtype(name, x), Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
   }
   Cut cut(Operands y, const Shape& x) const { return {*this, x, y[0].shape()}; }
   std::size_t workspace(Operands x) const {
@@ -158,8 +162,8 @@ struct ConvTranspose2d : Convolution {
         gemm({.m = c.inner(), .n = block.n, .k = c.outputs, .transpose_a = true, .stride_b = c.pixels}, T(1),
              w, x[0].as<T>() + block.result, add ? T(1) : T(0), c.is_direct() ? image : columns);
         if (c.is_direct()) return;
-        if (block.row == 0 && write == Write::assign) std::fill_n(image, c.image_size(), T(0));
-        col2im(columns, c.channels, sliding, block.row, block.rows, image);
+        if (block.rows.first == 0 && write == Write::assign) std::fill_n(image, c.image_size(), T(0));
+        kernels::table<T>().col2im(columns, c.channels, sliding, block.rows, image);
       });
     });
   }
@@ -172,8 +176,8 @@ struct ConvWeightGrad : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x), Shape{x[1].shape()[1], x[0].shape()[1] / groups,
-                                                   sliding.window[0], sliding.window[1]}};
+    return {detail::floating_dtype(name, x),
+            Shape{x[1].shape()[1], x[0].shape()[1] / groups, sliding.window[0], sliding.window[1]}};
   }
   Cut cut(Operands x) const { return {*this, x[0].shape(), x[1].shape()}; }
   std::size_t workspace(Operands x) const {
@@ -188,7 +192,7 @@ struct ConvWeightGrad : Convolution {
       std::fill_n(sums, c.shares * c.weights(), T(0));
       c.for_each_block(sums + c.shares * c.weights(), [&](const Cut::Block& block, T* columns) {
         const T* image = x[0].as<T>() + block.image;
-        if (!c.is_direct()) im2col(image, c.channels, sliding, block.row, block.rows, columns);
+        if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, sliding, block.rows, columns);
         gemm({.m = c.outputs,
               .n = c.inner(),
               .k = block.n,

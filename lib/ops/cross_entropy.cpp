@@ -67,12 +67,27 @@ struct OverRows {
   }
 };
 
+/// The logarithm of the sum of exponentials of every row: computed once for the loss and its gradient, which
+/// take it as their last operand. No derivative goes to it, they give the logits the whole of it.
+struct RowLogSumExp {
+  static constexpr const char* name = "row_logsumexp";
+  static constexpr bool constant = true;
+  TensorType infer(Operands x) const { return {x[0].dtype, Shape{x[0].shape()[0]}}; }
+  void eval(Operands x, View y, Write write) const {
+    dispatch(y.dtype, [&]<class T>() {
+      const Shape& s = x[0].shape();
+      kernels::table<T>().logsumexp(x[0].as<T>(), {s[0], s[1], 1}, y.as<T>(), write);
+    });
+  }
+};
+
 /// (softmax(x) sum(t) - t) u for every row, where u is its share of the cotangent. A row with t = 0 gets 0,
 /// whatever its logits.
 struct SoftmaxCrossEntropyGrad : OverRows {
   static constexpr const char* name = "softmax_cross_entropy_grad";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2),
-                                    reads_x(0) | reads_x(1) | reads_x(2), reads_x(0) | reads_x(1)};
+                                    reads_x(0) | reads_x(1) | reads_x(2), reads_x(0) | reads_x(1),
+                                    kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View dx, Write write) const {
     dispatch(dx.dtype, [&]<class T>() {
@@ -80,16 +95,16 @@ struct SoftmaxCrossEntropyGrad : OverRows {
       const bool labelled = is_integer(x[1].dtype);
       const T* logits = x[0].as<T>();
       const T* u = x[2].as<T>();
+      const T* lse = x[3].as<T>();
       T* out = dx.as<T>();
       const auto& kernel = kernels::table<T>();
       for (std::int64_t r = 0; r < rows; ++r, logits += classes, out += classes) {
         const T* t = labelled ? nullptr : x[1].as<T>() + r * classes;
         const T scale = u[kept() ? r : 0] / static_cast<T>(divisor(rows));
-        T lse, weight = 1;
+        T weight = 1;
         if (t) kernel.sum(t, {1, classes, 1}, &weight, Write::assign);
         if (weight != 0 && scale != 0) {
-          kernel.logsumexp(logits, {1, classes, 1}, &lse, Write::assign);
-          kernel.exp_minus(logits, lse, weight * scale, out, classes, write);
+          kernel.exp_minus(logits, lse[r], weight * scale, out, classes, write);
         } else if (write == Write::assign) {
           std::fill_n(out, classes, T(0));
         }
@@ -115,11 +130,8 @@ struct SoftmaxCrossEntropyGrad : OverRows {
 
 struct SoftmaxCrossEntropy : OverRows {
   static constexpr const char* name = "softmax_cross_entropy";
-  static constexpr Reads reads[] = {reads_x(0) | reads_x(1), reads_x(0)};
-  TensorType infer(Operands x) const {
-    const DType dtype = check_rows(name, x[0], x[1]);
-    return {dtype, shape(x[0].shape()[0])};
-  }
+  static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2), reads_x(0), kReadsNothing};
+  TensorType infer(Operands x) const { return {x[0].dtype, shape(x[0].shape()[0])}; }
   void eval(Operands x, View y, Write write) const {
     dispatch(y.dtype, [&]<class T>() {
       const std::int64_t rows = x[0].shape()[0];
@@ -129,7 +141,7 @@ struct SoftmaxCrossEntropy : OverRows {
       };
       double total = 0;
       for (std::int64_t r = 0; r < rows; ++r) {
-        const double loss = row<T>(x[0], x[1], r);
+        const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
         if (kept()) put(out[r], loss);
         total += loss;
       }
@@ -137,11 +149,9 @@ struct SoftmaxCrossEntropy : OverRows {
     });
   }
   template <class T>
-  static double row(const ConstView& x, const ConstView& targets, std::int64_t r) {
+  static double row(const ConstView& x, const ConstView& targets, T lse, std::int64_t r) {
     const std::int64_t classes = x.shape()[1];
     const T* logits = x.as<T>() + r * classes;
-    T lse;
-    kernels::table<T>().logsumexp(logits, {1, classes, 1}, &lse, Write::assign);
     const auto term = [&](std::int64_t c) {
       return static_cast<double>(lse) - static_cast<double>(logits[c]);
     };
@@ -155,7 +165,7 @@ struct SoftmaxCrossEntropy : OverRows {
     return loss;
   }
   void vjp(Backward& b) const {
-    b.dx(0) += apply(SoftmaxCrossEntropyGrad{reduction}, b.x(0), b.x(1), b.dy());
+    b.dx(0) += apply(SoftmaxCrossEntropyGrad{reduction}, b.x(0), b.x(1), b.dy(), b.x(2));
     if (is_floating(b.x(1).dtype())) {
       b.dx(1) += -cotangent_mul(share(b.dy(), b.x_shape(0)[0]), log_softmax(b.x(0)));
     }
@@ -201,6 +211,10 @@ Targets targets_of(const char* op, const Var& x, const Var& targets, const Cross
   return {weighted(), total};
 }
 
+Var of_logits(const Var& x, const Var& t, Reduction reduction) {
+  return apply(SoftmaxCrossEntropy{reduction}, x, t, apply(RowLogSumExp{}, x));
+}
+
 Var reduced_rows(const Var& losses, const Var& total, Reduction reduction) {
   return reduction == Reduction::mean ? sum(losses) / total : detail::reduced(losses, reduction);
 }
@@ -214,13 +228,12 @@ Var log_likelihood(const Var& log_p, const Targets& targets, Reduction reduction
 Var softmax_cross_entropy(const Var& logits, const Var& targets, const CrossEntropyOptions& options) {
   constexpr const char* op = SoftmaxCrossEntropy::name;
   if (!has_row_options(options)) {
-    if (is_integer(targets.dtype()) && logits.rank() == 2)
-      detail::require_in_range(op, targets, logits.shape()[1]);
-    return apply(SoftmaxCrossEntropy{options.reduction}, logits, targets);
+    check_rows(op, logits.view(), targets.view());
+    if (is_integer(targets.dtype())) detail::require_in_range(op, targets, logits.shape()[1]);
+    return of_logits(logits, targets, options.reduction);
   }
   const Targets t = targets_of(op, logits, targets, options);
-  return reduced_rows(apply(SoftmaxCrossEntropy{Reduction::none}, logits, t.rows), t.total,
-                      options.reduction);
+  return reduced_rows(of_logits(logits, t.rows, Reduction::none), t.total, options.reduction);
 }
 
 Var categorical_cross_entropy(const Var& p, const Var& targets, const CrossEntropyOptions& options) {

@@ -38,7 +38,8 @@ void eval_binary(const ConstView& x, const ConstView& y, const View& z, Write wr
   });
 }
 
-/// The derivative of a function of two operands, as formulas over Vars.
+/// The derivative of a function of two operands, as formulas over Vars. Arithmetic with a constant is so common
+/// that its derivatives ask first: an op that is not wanted would be listed and dropped again.
 template <class F>
 struct Derivative;
 
@@ -47,7 +48,7 @@ struct Derivative<functions::Add> {
   static constexpr Reads reads[] = {kReadsNothing};
   static void vjp(Backward& b) {
     b.dx(0) += sum_to(b.dy(), b.x_shape(0));
-    b.dx(1) += sum_to(b.dy(), b.x_shape(1));
+    if (b.dx(1).needed()) b.dx(1) += sum_to(b.dy(), b.x_shape(1));
   }
 };
 
@@ -56,7 +57,7 @@ struct Derivative<functions::Sub> {
   static constexpr Reads reads[] = {kReadsNothing};
   static void vjp(Backward& b) {
     b.dx(0) += sum_to(b.dy(), b.x_shape(0));
-    b.dx(1) += sum_to(-b.dy(), b.x_shape(1));
+    if (b.dx(1).needed()) b.dx(1) += sum_to(-b.dy(), b.x_shape(1));
   }
 };
 
@@ -64,8 +65,8 @@ template <>
 struct Derivative<functions::Mul> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
   static void vjp(Backward& b) {
-    b.dx(0) += sum_to(cotangent_mul(b.dy(), b.x(1)), b.x_shape(0));
-    b.dx(1) += sum_to(cotangent_mul(b.dy(), b.x(0)), b.x_shape(1));
+    if (b.dx(0).needed()) b.dx(0) += sum_to(cotangent_mul(b.dy(), b.x(1)), b.x_shape(0));
+    if (b.dx(1).needed()) b.dx(1) += sum_to(cotangent_mul(b.dy(), b.x(0)), b.x_shape(1));
   }
 };
 
@@ -73,8 +74,8 @@ template <>
 struct Derivative<functions::Div> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(1) | kReadsOutput};
   static void vjp(Backward& b) {
-    b.dx(0) += sum_to(cotangent_div(b.dy(), b.x(1)), b.x_shape(0));
-    b.dx(1) += sum_to(-cotangent_div(cotangent_mul(b.dy(), b.y()), b.x(1)), b.x_shape(1));
+    if (b.dx(0).needed()) b.dx(0) += sum_to(cotangent_div(b.dy(), b.x(1)), b.x_shape(0));
+    if (b.dx(1).needed()) b.dx(1) += sum_to(-cotangent_div(cotangent_mul(b.dy(), b.y()), b.x(1)), b.x_shape(1));
   }
 };
 

@@ -78,9 +78,7 @@ struct Normalize : Normalization {
 struct BatchMoments {
   static constexpr const char* name = "batch_moments";
   static constexpr bool constant = true;
-  TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x), Shape{2, x[0].shape()[1]}};
-  }
+  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), Shape{2, x[0].shape()[1]}}; }
   void eval(Operands x, View y, Write write) const {
     detail::dispatch(y.dtype, [&]<class T>() {
       const kernels::Extents e = detail::extents_about(x[0].shape(), 1);
@@ -147,8 +145,7 @@ Var batch_norm(const Var& x, const Var& scale, const Var& shift, const Moments& 
   const Shape channels{x.shape()[1]}, shape = per_channel(x.shape());
   for (const Var* v : {&moments.mean, &moments.variance}) {
     if (v->shape() != channels) {
-      throw ShapeError(
-          text("batch_norm: moments ", v->shape(), " must be ", channels, " for x ", x.shape()));
+      throw ShapeError(text("batch_norm: moments ", v->shape(), " must be ", channels, " for x ", x.shape()));
     }
   }
   const Var deviation = sqrt(moments.variance + eps);

@@ -6,7 +6,6 @@
 #include "lib/ops/common.hpp"
 #include "lib/ops/registry.hpp"
 #include "lib/support/parallel.hpp"
-#include "lib/tensor/im2col.hpp"
 
 namespace xgrad {
 namespace {
@@ -27,7 +26,7 @@ struct Pooling {
     return {detail::floating_dtype(op, x), Shape{x[0].shape()[0], x[0].shape()[1], height, width}};
   }
   void describe(std::ostream& out) const {
-    const auto pair = [&](const char* name, const std::int64_t (&v)[2]) {
+    const auto pair = [&](const char* name, const std::int64_t(&v)[2]) {
       out << name << "={" << v[0] << ", " << v[1] << '}';
     };
     pair("window", sliding.window), pair(", stride", sliding.stride), pair(", padding", sliding.padding);
@@ -47,7 +46,8 @@ struct Pooling {
       std::int64_t place = plane * rows * columns;
       for (std::int64_t r = 0; r < rows; ++r) {
         const std::int64_t y = r * sliding.stride[0] - sliding.padding[0];
-        const std::int64_t top = std::max<std::int64_t>(y, 0), bottom = std::min(y + sliding.window[0], height);
+        const std::int64_t top = std::max<std::int64_t>(y, 0),
+                           bottom = std::min(y + sliding.window[0], height);
         std::int64_t x = -sliding.padding[1];
         for (std::int64_t c = 0; c < columns; ++c, x += sliding.stride[1], ++place) {
           body(image, place,
@@ -56,19 +56,27 @@ struct Pooling {
       }
     });
   }
-  /// The offset in its plane of a window's largest element: the first of them, or the first NaN.
-  template <class T>
-  std::int64_t largest(const T* plane, const Window& w) const {
-    std::int64_t best = w.top * width + w.left;
-    T value = plane[best];
-    for (std::int64_t y = w.top; y < w.bottom; ++y) {
-      for (std::int64_t i = y * width + w.left; i < y * width + w.right; ++i) {
-        const bool better = plane[i] > value || (plane[i] != plane[i] && value == value);
-        best = better ? i : best;
-        value = better ? plane[i] : value;
+  /// Calls body(offset, place) for every place of every plane: the offset in x of the window's largest
+  /// element, and that of the place in the result.
+  template <class T, class Body>
+  void for_each_largest(const T* x, std::int64_t planes, Body&& body) const {
+    const std::int64_t rows = sliding.places(0, height), columns = sliding.places(1, width);
+    parallel_for(planes, [&](std::int64_t plane) {
+      const std::int64_t image = plane * height * width;
+      std::int64_t place = plane * rows * columns;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        for (std::int64_t c = 0; c < columns; c += kernels::kLargestPlaces) {
+          const Places some{c, std::min(kernels::kLargestPlaces, columns - c)};
+          std::int32_t offsets[kernels::kLargestPlaces];
+          kernels::table<T>().largest(x + image, {1, height, width}, sliding, r, some, offsets);
+          std::int64_t corner = image + (r * sliding.stride[0] - sliding.padding[0]) * width +
+                                c * sliding.stride[1] - sliding.padding[1];
+          for (std::int64_t k = 0; k < some.count; ++k, ++place, corner += sliding.stride[1]) {
+            body(corner + offsets[k], place);
+          }
+        }
       }
-    }
-    return best;
+    });
   }
 };
 
@@ -88,9 +96,8 @@ struct MaxPool2d : Pooling {
     detail::dispatch(y.dtype, [&]<class T>() {
       const T *v = x[0].as<T>(), *from = x[1].as<T>();
       T* out = y.as<T>();
-      for_each_window(planes_of(y), [&](std::int64_t image, std::int64_t place, const Window& window) {
-        put(out[place], v[image + largest(from + image, window)], write);
-      });
+      for_each_largest(from, planes_of(y),
+                       [&](std::int64_t offset, std::int64_t place) { put(out[place], v[offset], write); });
     });
   }
   void vjp(Backward& b) const;
@@ -106,9 +113,8 @@ struct MaxPool2dGrad : Pooling {
       const T *u = x[0].as<T>(), *from = x[1].as<T>();
       T* out = dx.as<T>();
       if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
-      for_each_window(planes_of(dx), [&](std::int64_t image, std::int64_t place, const Window& window) {
-        out[image + largest(from + image, window)] += u[place];
-      });
+      for_each_largest(from, planes_of(dx),
+                       [&](std::int64_t offset, std::int64_t place) { out[offset] += u[place]; });
     });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(MaxPool2d{*this}, b.dy(), b.x(1)); }
@@ -121,8 +127,8 @@ struct Averaging : Pooling {
   bool count_include_pad;
   template <class T>
   T scale(const Window& w) const {
-    const std::int64_t count = count_include_pad ? sliding.window[0] * sliding.window[1]
-                                                 : (w.bottom - w.top) * (w.right - w.left);
+    const std::int64_t count =
+        count_include_pad ? sliding.window[0] * sliding.window[1] : (w.bottom - w.top) * (w.right - w.left);
     return T(1) / static_cast<T>(count);
   }
 };
@@ -210,8 +216,8 @@ Var avg_pool2d(const Var& x, const AvgPool2dOptions& options) {
 }
 
 detail::OpTable detail::pool_ops() {
-  static constexpr const OpInfo* table[] = {&op_info<MaxPool2d>, &op_info<MaxPool2dGrad>,
-                                            &op_info<AvgPool2d>, &op_info<AvgPool2dGrad>};
+  static constexpr const OpInfo* table[] = {&op_info<MaxPool2d>, &op_info<MaxPool2dGrad>, &op_info<AvgPool2d>,
+                                            &op_info<AvgPool2dGrad>};
   return table;
 }
 

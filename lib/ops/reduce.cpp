@@ -201,7 +201,13 @@ Var sum_to(Var x, const Shape& shape) {
     if (repeated) axes.bits = static_cast<std::uint8_t>(axes.bits | (1u << i));
     ones = ones || (repeated && i >= extra);
   }
-  Var y = apply(Sum{axes, ones}, x);
+  // One sum for each group of neighbouring axes, innermost first: a sum over several needs memory in between.
+  AxisMask group;
+  Var y = x;
+  for (int i = x.rank() - 1; i >= 0; --i) {
+    if (axes.has(i)) group.bits = static_cast<std::uint8_t>(group.bits | (1u << i));
+    if (group.bits && (i == 0 || !axes.has(i - 1))) y = apply(Sum{std::exchange(group, {}), ones}, y);
+  }
   return ones && extra > 0 ? reshape(y, shape) : y;
 }
 

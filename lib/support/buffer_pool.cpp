@@ -19,7 +19,6 @@
 namespace xgrad::detail {
 namespace {
 
-constexpr std::size_t kAlign = 64;
 constexpr std::size_t kSlab = 64 * 1024;
 constexpr std::size_t kLargestInSlab = 4096;
 
@@ -35,11 +34,6 @@ std::uint32_t class_of(std::size_t bytes) {
 std::size_t size_of_class(std::uint32_t size_class) {
   const std::size_t bytes = (std::size_t{4} + size_class % 4) << (size_class / 4 + 2);
   return (bytes + 15) / 16 * 16;
-}
-
-// Small payloads sit right behind their header, larger ones on the next 64-byte boundary.
-std::size_t header_bytes(std::uint32_t size_class) {
-  return size_of_class(size_class) <= kAlign ? 16 : kAlign;
 }
 
 #ifdef XGRAD_ASAN
@@ -60,10 +54,6 @@ void BufferPool::reset() {
   free_.fill(nullptr);
   slab_ = nullptr;
   slab_left_ = in_use_ = held_ = 0;
-}
-
-void* BufferPool::payload(Buffer* buffer) {
-  return reinterpret_cast<std::byte*>(buffer) + header_bytes(buffer->size_class);
 }
 
 Buffer* BufferPool::acquire(std::size_t bytes) {

@@ -31,7 +31,9 @@ class BufferPool {
   /// Gives all blocks back to the system, those in use as well.
   void reset();
   /// Where the block's payload starts: aligned to 64 bytes, or to 16 up to 64 bytes of payload.
-  static void* payload(Buffer* buffer);
+  static void* payload(Buffer* buffer) {
+    return reinterpret_cast<std::byte*>(buffer) + header_bytes(buffer->size_class);
+  }
 
   std::size_t bytes_in_use() const { return in_use_; }
   std::size_t bytes_held() const { return held_; }
@@ -39,6 +41,12 @@ class BufferPool {
 
  private:
   static constexpr std::uint32_t kClasses = 4 * 44;  // four sizes an octave, from 16 bytes up
+  static constexpr std::size_t kAlign = 64;
+  static constexpr std::uint32_t kSmallClasses = 9;  // those of up to kAlign bytes
+  // Small payloads sit right behind their header, larger ones on the next 64-byte boundary.
+  static constexpr std::size_t header_bytes(std::uint32_t size_class) {
+    return size_class < kSmallClasses ? sizeof(Buffer) : kAlign;
+  }
   Buffer* create(std::uint32_t size_class);
   void* from_system(std::size_t bytes);
 

@@ -4,10 +4,11 @@
 #include <cassert>
 #include <cstring>
 
+#include "lib/support/scratch.hpp"
+
 namespace xgrad::detail {
 
-void* InstructionArena::push(std::size_t bytes) {
-  bytes = (bytes + 7) / 8 * 8;
+void* InstructionArena::push_on(std::size_t bytes) {
   while (current_ < chunks_.size() && used_ + bytes > chunks_[current_].size) ++current_, used_ = 0;
   if (current_ == chunks_.size()) {
     const std::size_t size = std::max(kChunk, bytes);
@@ -199,13 +200,8 @@ void TapeState::compute(const OpInfo& op, const void* attributes, Operands x, Sl
 }
 
 void TapeState::execute(Instruction& instruction, const View* destination, Write write) {
-  ConstView few[8];
-  std::vector<ConstView> many;
-  std::span<ConstView> views(few, std::min<std::size_t>(instruction.input_count, 8));
-  if (instruction.input_count > 8) {
-    many.resize(instruction.input_count);
-    views = many;
-  }
+  const Scratch<ConstView> room(instruction.input_count);
+  const auto views = room.items();
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = view(slots[instruction.inputs[i]]);
   Slot& out = slots[instruction.output];
   if (destination) {

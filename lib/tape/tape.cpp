@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/support/scratch.hpp"
 #include "lib/tape/state.hpp"
 
 namespace xgrad {
@@ -41,17 +42,10 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
   Access::slot(*x[0]);
   TapeState& state = *Access::state(*x[0]);
 
-  constexpr std::size_t kFew = 8;
-  ConstView few[kFew];
-  std::uint32_t few_indices[kFew];
-  std::vector<ConstView> many;
-  std::vector<std::uint32_t> many_indices;
-  std::span<ConstView> views(few, std::min(x.size(), kFew));
-  std::span<std::uint32_t> indices(few_indices, views.size());
-  if (x.size() > kFew) {
-    many.resize(x.size()), many_indices.resize(x.size());
-    views = many, indices = many_indices;
-  }
+  const Scratch<ConstView> view_room(x.size());
+  const Scratch<std::uint32_t> index_room(x.size());
+  const auto views = view_room.items();
+  const auto indices = index_room.items();
   std::uint8_t depends = kOnNothing;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (Access::state(*x[i]) != &state) {

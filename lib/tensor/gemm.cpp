@@ -63,8 +63,8 @@ void run(const GemmShape& s, T alpha, const T* a, const T* b, T beta, T* c) {
   parallel_for((s.m + rows - 1) / rows, [&](std::int64_t block) {
     const std::int64_t first = block * rows;
     const auto count = static_cast<int>(std::min(rows, s.m - first));
-    blas_gemm(ta, tb, count, n, k, alpha, a + (s.transpose_a ? first : first * stride_a), lda, b, ldb,
-              beta, c + first * stride_c, ldc);
+    blas_gemm(ta, tb, count, n, k, alpha, a + (s.transpose_a ? first : first * stride_a), lda, b, ldb, beta,
+              c + first * stride_c, ldc);
   });
 }
 

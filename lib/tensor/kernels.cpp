@@ -14,6 +14,7 @@ namespace xgrad::kernels {
   void fill_reduce(Table<float>& f, Table<double>& d);      \
   void fill_softmax(Table<float>& f, Table<double>& d);     \
   void fill_normalize(Table<float>& f, Table<double>& d);   \
+  void fill_sliding(Table<float>& f, Table<double>& d);     \
   void fill_random(Table<float>& f, Table<double>& d);      \
   void fill_update(Table<float>& f, Table<double>& d);      \
   }
@@ -33,7 +34,7 @@ struct Kernels {
   Kernels() {
 #define XGRAD_USE_ISA(name)                                                                     \
   isa = #name, name::fill_elementwise(f, d), name::fill_reduce(f, d), name::fill_softmax(f, d), \
-  name::fill_normalize(f, d), name::fill_random(f, d), name::fill_update(f, d)
+  name::fill_normalize(f, d), name::fill_sliding(f, d), name::fill_random(f, d), name::fill_update(f, d)
 #ifdef XGRAD_X86_KERNELS
     const char* wanted = std::getenv("XGRAD_ISA");
     const std::string_view limit = wanted ? wanted : "avx512";

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "lib/tensor/functions.hpp"
+#include "lib/tensor/sliding.hpp"
 #include "xgrad/support/random.hpp"
 #include "xgrad/tensor/view.hpp"
 
@@ -16,6 +17,8 @@ namespace xgrad::kernels {
 /// The three ways two operands meet in an inner loop: vector and vector, vector and scalar, scalar and
 /// vector.
 enum Pairing { kVectorVector, kVectorScalar, kScalarVector };
+
+inline constexpr std::int64_t kLargestPlaces = 64;
 
 struct Extents {
   std::int64_t outer, n, inner;
@@ -50,6 +53,16 @@ struct Table {
   void (*normalize_grad)(const T* u, const T* x, Extents e, double eps, bool centred, T* dx, Write write);
   /// Mean and variance of each of n.
   void (*moments)(const T* x, Extents e, T* mean, T* variance, Write write);
+  /// Rows of places of a window over several channels of an image, as a matrix [channels window[0] window[1],
+  /// rows places(1)]: a row of it holds one element of all windows, 0 in the margin.
+  void (*im2col)(const T* image, const Images& channels, const Sliding& sliding, Places rows, T* columns);
+  /// The transpose: adds every element of the matrix to the image's element that it came from.
+  void (*col2im)(const T* columns, const Images& channels, const Sliding& sliding, Places rows, T* image);
+  /// For up to kLargestPlaces places of a row, where the window's largest element is, counted in the image
+  /// from the window's corner (which may be in the margin): the first of them, or the first NaN.
+  void (*largest)(const T* image, const Images& channel, const Sliding& sliding, std::int64_t row,
+                  Places places, std::int32_t* offsets);
+
   /// y = scale exp(x - shift)
   void (*exp_minus)(const T* x, T shift, T scale, T* y, std::int64_t n, Write write);
   /// y = x * scale where the number of the element is below the threshold, 0 elsewhere. Elements are numbered

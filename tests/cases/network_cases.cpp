@@ -17,9 +17,8 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 /// softmax(scale q k^T + mask) v
 Array attention(const Arrays& x, double scale, const std::function<double(const Index& place)>& mask) {
   const Array products = naive::matmul(x[0], x[1], false, true);
-  const Array scores = naive::generate(naive::extents(products), [&](const Index& i) {
-    return scale * naive::at(products, i) + mask(i);
-  });
+  const Array scores = naive::generate(
+      naive::extents(products), [&](const Index& i) { return scale * naive::at(products, i) + mask(i); });
   return naive::matmul(naive::along(scores, scores.dimension() - 1, naive::softmax), x[2]);
 }
 
@@ -34,7 +33,8 @@ Var allowed_mask(const Var& q, const Var& k) {
   const Shape shape{q.shape()[q.rank() - 2], k.shape()[k.rank() - 2]};
   return q.tape().constant({DType::boolean, shape}, [&](View v) {
     for (std::int64_t i = 0; i < v.size(); ++i) {
-      v.as<bool>()[i] = allowed(static_cast<std::size_t>(i / shape[1]), static_cast<std::size_t>(i % shape[1]));
+      v.as<bool>()[i] =
+          allowed(static_cast<std::size_t>(i / shape[1]), static_cast<std::size_t>(i % shape[1]));
     }
   });
 }

@@ -61,15 +61,19 @@ Index last_axes(const Array& x, std::size_t count) {
 }
 
 Array in_groups(const Array& x, std::size_t groups) {
-  const Array grouped = naive::reshape(x, {x.shape(0), groups, x.size() / std::max<std::size_t>(1, x.shape(0) * groups)});
+  const Array grouped =
+      naive::reshape(x, {x.shape(0), groups, x.size() / std::max<std::size_t>(1, x.shape(0) * groups)});
   return naive::reshape(normalized(grouped, {2}, 1e-5), naive::extents(x));
 }
 
 Var operand(Vars x, std::size_t k) { return k < x.size() ? x[k] : Var(); }
 
 ErrorCase needs_floating(const char* name, const std::function<void(const Var&)>& call) {
-  return fails_when<DTypeError>([=](Tape& t) { call(ones(t, {2, 2}, DType::int64)); },
-                                std::string(name) + ": operand 0 is int64, not floating");
+  return fails_when<DTypeError>(
+      [=](Tape& t) {
+        call(ones(t, {2, 2}, DType::int64));
+      },
+      std::string(name) + ": operand 0 is int64, not floating");
 }
 
 }  // namespace

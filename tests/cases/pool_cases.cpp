@@ -18,7 +18,8 @@ Array pool(const Array& x, const Options& o, const std::function<double(const Va
                      step_x = o.stride.width ? o.stride.width : o.window.width;
   const auto places = [](std::size_t extent, std::int64_t window, std::int64_t step, std::int64_t margin) {
     std::int64_t count = 0;
-    for (std::int64_t at = 0; at + window <= static_cast<std::int64_t>(extent) + 2 * margin; at += step) ++count;
+    for (std::int64_t at = 0; at + window <= static_cast<std::int64_t>(extent) + 2 * margin; at += step)
+      ++count;
     return static_cast<std::size_t>(count);
   };
   const Index shape{x.shape(0), x.shape(1), places(x.shape(2), o.window.height, step_y, o.padding.height),
@@ -39,7 +40,8 @@ Array pool(const Array& x, const Options& o, const std::function<double(const Va
   });
 }
 
-const std::vector<Shapes> sets = {{{1, 1, 4, 4}}, {{2, 3, 5, 7}}, {{0, 2, 4, 4}}, {{2, 0, 4, 4}}, {{3, 2, 24, 23}}};
+const std::vector<Shapes> sets = {
+    {{1, 1, 4, 4}}, {{2, 3, 5, 7}}, {{0, 2, 4, 4}}, {{2, 0, 4, 4}}, {{3, 2, 24, 23}}};
 
 OpCase max_case(const char* name, const MaxPool2dOptions& options) {
   return {.name = name,
@@ -57,15 +59,16 @@ OpCase avg_case(const char* name, const AvgPool2dOptions& options) {
           .reference =
               [=](const Arrays& x) {
                 return pool(x[0], options, [&](const Values& v) {
-                  return naive::sum(v) / static_cast<double>(include ? static_cast<std::size_t>(all) : v.size());
+                  return naive::sum(v) /
+                         static_cast<double>(include ? static_cast<std::size_t>(all) : v.size());
                 });
               },
           .sets = sets};
 }
 
 /// Errors that both poolings have; call(x, window, stride, padding).
-std::vector<ErrorCase> pool_errors(const std::string& name,
-                                   const std::function<void(const Var&, Extent2d, Extent2d, Extent2d)>& call) {
+std::vector<ErrorCase> pool_errors(
+    const std::string& name, const std::function<void(const Var&, Extent2d, Extent2d, Extent2d)>& call) {
   const auto bad = [&](const Shape& x, Extent2d window, Extent2d stride, Extent2d padding, const char* text) {
     return fails_when<ShapeError>([=](Tape& t) { call(ones(t, x), window, stride, padding); },
                                   name + ": " + text);
@@ -77,8 +80,11 @@ std::vector<ErrorCase> pool_errors(const std::string& name,
           bad({1, 1, 4, 4}, 3, 0, 2, "padding {2, 2} must be at most half the window {3, 3}"),
           bad({1, 1, 4, 4}, {2, 5}, 0, 0, "the window {2, 5} does not fit into x [1, 1, 4, 4]"),
           bad({1, 1, 0, 4}, 2, 0, 1, "the window {2, 2} does not fit into x [1, 1, 0, 4]"),
-          fails_when<DTypeError>([=](Tape& t) { call(ones(t, {1, 1, 2, 2}, DType::int64), 2, 0, 0); },
-                                 name + ": operand 0 is int64, not floating")};
+          fails_when<DTypeError>(
+              [=](Tape& t) {
+                call(ones(t, {1, 1, 2, 2}, DType::int64), 2, 0, 0);
+              },
+              name + ": operand 0 is int64, not floating")};
 }
 
 }  // namespace

@@ -132,9 +132,9 @@ TEST_CASE("custom vjp: errors name the op") {
       custom_vjp<"failing">([](Vars x) { return x[0] + x[1]; },
                             [](Vars, const Var&, const Var&) -> Cotangents { throw Error("no"); });
   const auto once = elementwise<"once">([](auto x) { return x; }, [](double, double) { return 1; });
-  const auto no_second =
-      custom_vjp<"no_second">([](Vars x) { return x[0]; },
-                              [once](Vars x, const Var&, const Var& dy) { return Cotangents{dy * once(x[0])}; });
+  const auto no_second = custom_vjp<"no_second">(
+      [](Vars x) { return x[0]; },
+      [once](Vars x, const Var&, const Var& dy) { return Cotangents{dy * once(x[0])}; });
 
   Tape tape;
   const Var x = tape.input(Array{1, 2});

@@ -9,7 +9,9 @@
 #include <cstdlib>
 #include <new>
 
+#include "xgrad/nn/conv.hpp"
 #include "xgrad/nn/layers.hpp"
+#include "xgrad/nn/norm.hpp"
 #include "xgrad/nn/sequential.hpp"
 #include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/elementwise.hpp"
@@ -200,6 +202,24 @@ TEST_CASE("allocations: losses with options") {
   SUBCASE("huber") {
     check_steps(step_on([&](const Var& y) { return huber(y, tape.constant(d.one_hot)); }));
   }
+}
+
+TEST_CASE("allocations: a convolutional network with batch normalisation") {
+  Generator random(1);
+  const Data& d = data();
+  nn::Sequential net(nn::Conv2d(1, 4, 3, random, {.padding = 1}), nn::BatchNorm2d(4), nn::ReLU{},
+                     nn::MaxPool2d{{.window = 2}}, nn::Conv2d(4, 6, 2, random), nn::Tanh{},
+                     nn::AvgPool2d{{.window = 2, .stride = 1}}, nn::Flatten{}, nn::LayerNorm(Shape{18}),
+                     nn::Dense(18, 10, random));
+  optim::SGD sgd(nn::parameters(net), {.lr = 0.1});
+  Tape tape;
+  check_steps([&] {
+    sgd.zero_grad();
+    const Var images = tape.constant({DType::float32, Shape{50, 1, 6, 10}},
+                                     [&](View v) { std::copy_n(d.pixels.data(), v.size(), v.as<float>()); });
+    backward(softmax_cross_entropy(net(images), tape.constant(d.labels)));
+    sgd.step();
+  });
 }
 
 TEST_CASE("allocations: batches filled in place, a ragged one among them, and threads") {

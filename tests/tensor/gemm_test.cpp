@@ -141,3 +141,38 @@ TEST_CASE("gemm: from several threads at once (threads)") {
   set_num_threads(1);
   for (const auto& result : results) CHECK(result == expected);
 }
+
+TEST_CASE_TEMPLATE("gemm: rows apart", T, float, double) {
+  // Each matrix is a block inside a wider one; what lies beside the result stays.
+  Generator random(3);
+  for (int flags = 0; flags < 4; ++flags) {
+    GemmShape s{5, 7, 3, (flags & 1) != 0, (flags & 2) != 0};
+    constexpr std::int64_t kWide = 11;
+    const std::int64_t rows_a = s.transpose_a ? s.k : s.m, columns_a = s.transpose_a ? s.m : s.k,
+                       rows_b = s.transpose_b ? s.n : s.k, columns_b = s.transpose_b ? s.k : s.n;
+    const auto block = [](const std::vector<T>& wide, std::int64_t rows, std::int64_t columns) {
+      std::vector<T> m;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        m.insert(m.end(), wide.begin() + r * kWide, wide.begin() + r * kWide + columns);
+      }
+      return m;
+    };
+    const auto a = random_matrix<T>(random, rows_a * kWide), b = random_matrix<T>(random, rows_b * kWide);
+    auto c = random_matrix<T>(random, s.m * kWide);
+    const auto before = c;
+    const auto expected =
+        naive(s, 1, block(a, rows_a, columns_a), block(b, rows_b, columns_b), 1, block(c, s.m, s.n));
+    s.stride_a = s.stride_b = s.stride_c = kWide;
+    gemm(s, T(1), a.data(), b.data(), T(1), c.data());
+    for (std::int64_t i = 0; i < s.m * kWide; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const std::int64_t row = i / kWide, column = i % kWide;
+      if (column >= s.n) {
+        CHECK(c[at] == before[at]);
+      } else {
+        CHECK(static_cast<double>(c[at]) ==
+              doctest::Approx(expected[static_cast<std::size_t>(row * s.n + column)]).epsilon(1e-5));
+      }
+    }
+  }
+}

@@ -1,5 +1,5 @@
-// Convolutions (cross-correlations, as everywhere in networks). Their gradients are convolutions again, so they
-// can be differentiated any number of times.
+// Convolutions (cross-correlations, as everywhere in networks). Their gradients are convolutions again, so
+// they can be differentiated any number of times.
 //
 // All throw ShapeError when shapes or options do not fit, DTypeError unless the operands have one floating
 // dtype. A bias that is an empty Var is none.

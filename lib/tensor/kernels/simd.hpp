@@ -125,6 +125,7 @@ void fill_elementwise(Table<float>& f, Table<double>& d);
 void fill_reduce(Table<float>& f, Table<double>& d);
 void fill_softmax(Table<float>& f, Table<double>& d);
 void fill_normalize(Table<float>& f, Table<double>& d);
+void fill_sliding(Table<float>& f, Table<double>& d);
 void fill_random(Table<float>& f, Table<double>& d);
 void fill_update(Table<float>& f, Table<double>& d);
 }  // namespace XGRAD_KERNEL_ISA

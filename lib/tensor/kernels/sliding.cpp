@@ -1,0 +1,128 @@
+// Windows that slide over images, as plain loops: the compiler makes vector code of the inner ones.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "lib/tensor/kernels/simd.hpp"
+
+namespace xgrad::kernels {
+namespace {
+
+/// Of the places of a row, those at which the window's column j is inside the image.
+struct Inside {
+  std::int64_t begin, end;
+};
+Inside inside(const Sliding& s, std::int64_t j, std::int64_t width, const Places& places) {
+  const std::int64_t left = j * s.dilation[1] - s.padding[1], step = s.stride[1], room = width - left;
+  const std::int64_t last = places.first + places.count;
+  const std::int64_t begin = left < 0 ? (-left + step - 1) / step : 0;
+  const std::int64_t end = room > 0 ? (room + step - 1) / step : 0;
+  const std::int64_t from = std::clamp(begin, places.first, last);
+  return {from, std::clamp(end, from, last)};
+}
+
+/// Calls body(image, inside) for every row of places of every element of the window, in the order of
+/// im2col's matrix: the offset of the first place inside the image, the next one being stride[1] further.
+template <class Body>
+void for_each_row(const Images& channels, const Sliding& s, Places rows, std::int64_t places, Body&& body) {
+  for (std::int64_t c = 0; c < channels.count; ++c) {
+    for (std::int64_t i = 0; i < s.window[0]; ++i) {
+      for (std::int64_t j = 0; j < s.window[1]; ++j) {
+        const Inside range = inside(s, j, channels.width, {0, places});
+        const std::int64_t left = j * s.dilation[1] - s.padding[1] + range.begin * s.stride[1];
+        std::int64_t y = rows.first * s.stride[0] + i * s.dilation[0] - s.padding[0];
+        for (std::int64_t r = 0; r < rows.count; ++r, y += s.stride[0]) {
+          if (y >= 0 && y < channels.height && range.begin < range.end) {
+            body((c * channels.height + y) * channels.width + left, range);
+          } else {
+            body(0, Inside{places, places});
+          }
+        }
+      }
+    }
+  }
+}
+
+/// Calls body(k, size) for pieces of a run of n elements: sizes known to the compiler, for the runs are
+/// short.
+template <class T, class Body>
+void for_pieces(std::int64_t n, Body&& body) {
+  std::int64_t k = 0;
+  for (; k + kLanes<T> <= n; k += kLanes<T>) body(k, std::integral_constant<std::int64_t, kLanes<T>>());
+  for (; k + 4 <= n; k += 4) body(k, std::integral_constant<std::int64_t, 4>());
+  for (; k < n; ++k) body(k, std::integral_constant<std::int64_t, 1>());
+}
+
+template <class T>
+void im2col(const T* image, const Images& channels, const Sliding& s, Places rows, T* columns) {
+  const std::int64_t places = s.places(1, channels.width), step = s.stride[1];
+  for_each_row(channels, s, rows, places, [&](std::int64_t offset, const Inside& range) {
+    for (std::int64_t k = 0; k < range.begin; ++k) columns[k] = T(0);
+    const T* from = image + offset;
+    T* to = columns + range.begin;
+    const std::int64_t n = range.end - range.begin;
+    if (step == 1) {
+      for_pieces<T>(n, [&](std::int64_t k, auto size) { std::memcpy(to + k, from + k, size() * sizeof(T)); });
+    } else {
+      for (std::int64_t k = 0; k < n; ++k) to[k] = from[k * step];
+    }
+    for (std::int64_t k = range.end; k < places; ++k) columns[k] = T(0);
+    columns += places;
+  });
+}
+
+template <class T>
+void col2im(const T* columns, const Images& channels, const Sliding& s, Places rows, T* image) {
+  const std::int64_t places = s.places(1, channels.width), step = s.stride[1];
+  for_each_row(channels, s, rows, places, [&](std::int64_t offset, const Inside& range) {
+    const T* from = columns + range.begin;
+    T* to = image + offset;
+    const std::int64_t n = range.end - range.begin;
+    if (step == 1) {
+      for_pieces<T>(n, [&](std::int64_t k, auto size) {
+        T sum[size()];
+        for (std::int64_t e = 0; e < size(); ++e) sum[e] = to[k + e] + from[k + e];
+        std::memcpy(to + k, sum, sizeof sum);
+      });
+    } else {
+      for (std::int64_t k = 0; k < n; ++k) to[k * step] += from[k];
+    }
+    columns += places;
+  });
+}
+
+template <class T>
+void largest(const T* image, const Images& channel, const Sliding& s, std::int64_t row, Places places,
+             std::int32_t* offsets) {
+  T best[kLargestPlaces];
+  std::fill_n(best, places.count, -std::numeric_limits<T>::infinity());
+  std::fill_n(offsets, places.count, -1);
+  const std::int64_t y = row * s.stride[0] - s.padding[0], step = s.stride[1];
+  for (std::int64_t i = std::max<std::int64_t>(0, -y); i < std::min(s.window[0], channel.height - y); ++i) {
+    for (std::int64_t j = 0; j < s.window[1]; ++j) {
+      const Inside range = inside(s, j, channel.width, places);
+      const T* from = image + (y + i) * channel.width + range.begin * step + j - s.padding[1];
+      T* value = best + (range.begin - places.first);
+      std::int32_t* offset = offsets + (range.begin - places.first);
+      const auto here = static_cast<std::int32_t>(i * channel.width + j);
+      for (std::int64_t k = 0; k < range.end - range.begin; ++k) {
+        // Bitwise: no branches that data would decide.
+        const T x = from[k * step], v = value[k];
+        const bool better = (x > v) | (offset[k] < 0) | ((x != x) & (v == v));
+        value[k] = better ? x : v;
+        offset[k] = better ? here : offset[k];
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void XGRAD_KERNEL_ISA::fill_sliding(Table<float>& f, Table<double>& d) {
+  f.im2col = im2col<float>, d.im2col = im2col<double>;
+  f.col2im = col2im<float>, d.col2im = col2im<double>;
+  f.largest = largest<float>, d.largest = largest<double>;
+}
+
+}  // namespace xgrad::kernels
