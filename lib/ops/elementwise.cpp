@@ -98,10 +98,10 @@ struct Derivative<functions::CotangentDiv> {
   }
 };
 
-/// 1 where x is the one that was chosen, 1/2 where both were.
+/// 0 where y is the one that was chosen, 1/2 where both were; 1 elsewhere, for NaN too.
 Var share(const Var& x, const Var& y, const Var& chosen) {
   const Var one = scalar_like(x, 1), half = scalar_like(x, 0.5), none = scalar_like(x, 0);
-  return where(equal(x, chosen), where(equal(x, y), half, one), none);
+  return where(equal(y, chosen), where(equal(x, y), half, none), one);
 }
 
 struct ExtremumDerivative {

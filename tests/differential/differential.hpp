@@ -1,5 +1,5 @@
-// The differential suite: values and first and second gradients of the rows of the case table, beside those that
-// libtorch computes. This header knows nothing of libtorch, whose headers are in libtorch.hpp alone.
+// The differential suite: values and first and second gradients of the rows of the case table, beside those
+// that libtorch computes. This header knows nothing of libtorch, whose headers are in libtorch.hpp alone.
 #pragma once
 
 #include <cmath>
@@ -43,7 +43,7 @@ std::vector<Peer> network_peers();
 struct Input {
   std::string name;
   Arrays x;
-  bool elementwise = false;  ///< every element is a case of its own, named by its operands
+  bool separate = false;  ///< every place along axis 0 is a case of its own, named by its operands' values
 };
 std::vector<Input> further_inputs(const cases::OpCase& row);
 
@@ -51,13 +51,17 @@ std::vector<Input> further_inputs(const cases::OpCase& row);
 struct Alone {
   std::string row, reason;
 };
-/// A case in which the two differ, and why that is meant to be.
+/// Cases in which the two differ, and why that is meant to be. A `*` in an input's name stands for anything;
+/// every case that an exception names has to differ.
 struct Exception {
-  std::string row, input;
-  std::vector<int> orders;
+  std::string row;
+  std::vector<std::size_t> orders;  ///< 0 the value, 1 the first gradients, 2 the second ones
+  std::vector<std::string> inputs;
   std::string reason;
 };
 const std::vector<Alone>& rows_alone();
 const std::vector<Exception>& exceptions();
+
+std::string libtorch_version();
 
 }  // namespace xgrad::differential

@@ -19,8 +19,9 @@ void add_reduction(std::vector<Peer>& peers, const std::string& name,
   peers.push_back(peer(name + " over the inner axis", [=](Tensors x) { return f(x[0], {-1}, false); }));
   peers.push_back(peer(name + " over the outer axis, kept", [=](Tensors x) { return f(x[0], {0}, true); }));
   peers.push_back(peer(name + " over a middle axis", [=](Tensors x) { return f(x[0], {1}, false); }));
-  peers.push_back(
-      peer(name + " over two axes apart, kept", [=](Tensors x) { return f(x[0], {0, -1}, true); }));
+  peers.push_back(peer(name + " over two axes apart, kept", [=](Tensors x) {
+    return f(x[0], {0, -1}, true);
+  }));
 }
 
 /// libtorch multiplies along one axis at a time, or everything.
@@ -38,7 +39,8 @@ void add_norm(std::vector<Peer>& peers, const std::string& name, double order) {
 }
 
 /// A function of a tensor and an axis, in one row for each axis.
-void add_along(std::vector<Peer>& peers, const std::string& name, const std::function<Tensor(const Tensor&, std::int64_t)>& f,
+void add_along(std::vector<Peer>& peers, const std::string& name,
+               const std::function<Tensor(const Tensor&, std::int64_t)>& f,
                const std::vector<std::pair<const char*, std::int64_t>>& rows) {
   for (const auto& [what, axis] : rows) {
     peers.push_back(peer(name + what, [f, axis = axis](Tensors x) { return f(x[0], axis); }));

@@ -8,9 +8,10 @@
 namespace xgrad::differential {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity(), kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity(),
+                 kNan = std::numeric_limits<double>::quiet_NaN();
 const double kHalfPi = std::acos(0.0);
-const std::vector<double> kSpecial = {0,        -0.0, 0.001, -0.001, 1,     -1,   kHalfPi, -kHalfPi,
+const std::vector<double> kSpecial = {0,   -0.0, 0.001, -0.001, 1,    -1,    kHalfPi, -kHalfPi,
                                       501, -501, 1e20,  -1e20,  kInf, -kInf, kNan};
 
 Array vector(const std::vector<double>& values) {
@@ -24,6 +25,13 @@ Input pairs(const std::vector<double>& values) {
     for (double b : values) x.push_back(a), y.push_back(b);
   }
   return {"", {vector(x), vector(y)}, true};
+}
+
+/// All pairs of the values as rows of two.
+Input rows_of_two(const std::vector<double>& values) {
+  const Input all = pairs(values);
+  const auto row = [&](const naive::Index& i) { return all.x[i[1]](i[0]); };
+  return {"", {naive::generate({all.x[0].size(), 2}, row)}, true};
 }
 
 Input elements(const std::vector<double>& x) { return {"", {vector(x)}, true}; }
@@ -51,8 +59,9 @@ const Array corank_1{{1, 2, 3}, {4, 5, 6}, {5, 7, 9}}, corank_2{{1, 2, 3}, {2, 4
 
 std::map<std::string, std::vector<Input>> inputs() {
   std::map<std::string, std::vector<Input>> all;
-  for (const char* row : {"softmax", "log_softmax", "logsumexp over the inner axis", "softmax_cross_entropy of labels",
-                          "softmax_cross_entropy of every row with labels"}) {
+  for (const char* row :
+       {"softmax", "log_softmax", "logsumexp over the inner axis", "softmax_cross_entropy of labels",
+        "softmax_cross_entropy of every row with labels"}) {
     all[row] = {{"logits of 1e4 and -1e4", {logits}},
                 {"logits all equal", {equal_rows}},
                 {"a row masked", {masked_row}},
@@ -66,17 +75,20 @@ std::map<std::string, std::vector<Input>> inputs() {
   all["softmax_cross_entropy with targets smoothed and weighted"] = {
       {"targets that add up to 1", {ties, distribution, vector({1, 2, 0.5, 1})}}};
   for (const char* row : {"categorical_cross_entropy", "categorical_cross_entropy of every row"}) {
-    all[row] = {{"p = 0.25, targets of 0 and 1", {0.25 + zeros, one_hot}}, {"p = targets = 0", {one_hot, one_hot}}};
+    all[row] = {{"p = 0.25, targets of 0 and 1", {0.25 + zeros, one_hot}},
+                {"p = targets = 0", {one_hot, one_hot}}};
   }
-  for (const char* row : {"max", "min", "max over the inner axis", "min over the inner axis", "norm of infinite order"}) {
+  for (const char* row :
+       {"max", "min", "max over the inner axis", "min over the inner axis", "norm of infinite order"}) {
     all[row] = {{"ties", {ties}}, {"infinities and NaN", {not_numbers}}};
   }
   for (const char* row : {"sort", "topk", "argmax", "argmin of the inner axis"}) {
     all[row].push_back({"ties", {ties}});
     all[row].push_back({"infinities and NaN", {not_numbers}});
   }
-  for (const char* row : {"std", "var", "norm", "norm over the inner axis", "norm of order 1", "norm of order 3.5",
-                          "norm of infinite order", "std over the inner axis", "prod", "cumprod along the inner axis"}) {
+  for (const char* row :
+       {"std", "var", "norm", "norm over the inner axis", "norm of order 1", "norm of order 3.5",
+        "norm of infinite order", "std over the inner axis", "prod", "cumprod along the inner axis"}) {
     all[row].push_back({"zeros", {zeros}});
     all[row].push_back({"one element 0 in a row", {Array{{1, 0, 2, 3}, {1, 2, 3, 4}, {3, 0, 0, 1}}}});
   }
@@ -86,8 +98,17 @@ std::map<std::string, std::vector<Input>> inputs() {
   }
   all["var with a correction"] = {{"one element", {xt::zeros<double>({2, 1})}}};
 
+  // Reductions that are ops of their own; the others' infinities go by the rules of what they are made of.
+  for (const char* row :
+       {"sum over the inner axis", "mean over the inner axis", "max over the inner axis",
+        "min over the inner axis", "prod over the inner axis", "logsumexp over the inner axis", "softmax",
+        "log_softmax", "cumsum along the inner axis", "cumprod along the inner axis", "sort", "topk"}) {
+    all[row].push_back(rows_of_two(kSpecial));
+  }
+
   all["det"] = {{"corank 1", {corank_1}}, {"corank 2", {corank_2}}, {"zeros", {xt::zeros<double>({2, 2})}}};
-  all["logdet"] = {{"corank 1", {regular_from({{1, 2}, {2, 4}})}}, {"det < 0", {regular_from({{0, 1}, {1, 0}})}}};
+  all["logdet"] = {{"corank 1", {regular_from({{1, 2}, {2, 4}})}},
+                   {"det < 0", {regular_from({{0, 1}, {1, 0}})}}};
   all["slogdet of the logarithm"] = all["logdet"];
 
   all["clamp"] = {elements({-0.5, 1.25})};
@@ -95,7 +116,8 @@ std::map<std::string, std::vector<Input>> inputs() {
   for (const char* row : {"mse", "mae", "huber", "smooth_l1", "smooth_l1 with beta 0"}) {
     all[row + std::string(" of every element")] = {elements(x, origin)};
   }
-  all["hinge_loss of every element"] = {elements({0.5, -0.5, 0.5, 0, 1e20, kInf, kNan}, {1, -1, -1, 1, -1, 1, 1})};
+  all["hinge_loss of every element"] = {
+      elements({0.5, -0.5, 0.5, 0, 1e20, kInf, kNan}, {1, -1, -1, 1, -1, 1, 1})};
   all["binary_cross_entropy of every element"] = {elements({0, 1, 0, 1, 0.5, 0.5}, {0, 1, 1, 0, 0, 1})};
   all["binary_cross_entropy_with_logits of every element"] = {
       elements({0, 1e4, -1e4, 1e4, -1e4, kInf, -kInf, kNan}, {0, 0, 0, 1, 1, 1, 0, 1})};
@@ -103,20 +125,24 @@ std::map<std::string, std::vector<Input>> inputs() {
   const Array apart{{1, 2, 3}, {4, 5, 6}}, with_zero{{0, 0, 0}, {1, 0, -1}};
   all["cosine_similarity"] = {{"a vector of zeros", {with_zero, apart}}, {"the same", {apart, apart}}};
   all["cosine_embedding_loss"] = {{"a vector of zeros", {with_zero, apart, vector({1, -1})}}};
-  all["triplet_margin_loss"] = {{"all the same", {apart, apart, apart}}, {"far apart", {apart, apart, 100 * apart}}};
+  all["triplet_margin_loss"] = {{"all the same", {apart, apart, apart}},
+                                {"far apart", {apart, apart, 100 * apart}}};
 
-  const Array image = xt::reshape_view(ties, {1, 1, 3, 4}), not_image = xt::reshape_view(not_numbers, {1, 1, 3, 4});
+  const Array image = xt::reshape_view(ties, {1, 1, 3, 4}),
+              not_image = xt::reshape_view(not_numbers, {1, 1, 3, 4});
   for (const char* row : {"max_pool2d", "max_pool2d of windows that overlap", "avg_pool2d"}) {
     all[row] = {{"ties", {image}}, {"infinities and NaN", {not_image}}};
   }
-  all["batch_norm"] = {{"a batch of one", {Array{{1, 2, 3}}}}, {"constant channels", {Array{{1, 2, 3}, {1, 2, 3}}}}};
+  all["batch_norm"] = {{"a batch of one", {Array{{1, 2, 3}}}},
+                       {"constant channels", {Array{{1, 2, 3}, {1, 2, 3}}}}};
   all["layer_norm"] = {{"constant rows", {equal_rows}}};
   all["rms_norm"] = {{"rows of zeros", {zeros}}};
   const Array q = ties, k = distribution, v = equal_rows;
   all["scaled_dot_product_attention with numbers added, and a scale"] = {
       {"a row masked", {q, k, v, Array{{-kInf, -kInf, -kInf}, {0, 0, 0}, {0, -kInf, 0}}}}};
   all["where"] = {{"NaN where it is not taken", {zeros, ties, not_numbers}}};
-  all["masked_fill"] = {{"NaN under the mask", {not_numbers, Array{{0, 1, 0, 0}, {1, 1, 1, 0}, {1, 1, 0, 0}}}}};
+  all["masked_fill"] = {
+      {"NaN under the mask", {not_numbers, Array{{0, 1, 0, 0}, {1, 1, 1, 0}, {1, 1, 0, 0}}}}};
   return all;
 }
 

@@ -1,5 +1,6 @@
 #include "tests/differential/libtorch.hpp"
 
+#include <torch/csrc/api/include/torch/version.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -70,8 +71,8 @@ Derivatives derivatives(const std::function<Tensor(Tensors)>& f, const std::vect
 }  // namespace
 
 Peer peer(std::string row, std::function<Tensor(Tensors)> f, std::vector<std::size_t> constants) {
-  return {std::move(row),
-          [=](const Arrays& operands) { return derivatives(f, constants, operands); }, constants};
+  return {std::move(row), [=](const Arrays& operands) { return derivatives(f, constants, operands); },
+          constants};
 }
 
 Tensor labels(at::IntArrayRef shape, std::int64_t classes) {
@@ -81,5 +82,7 @@ Tensor labels(at::IntArrayRef shape, std::int64_t classes) {
   }
   return result;
 }
+
+std::string libtorch_version() { return TORCH_VERSION; }
 
 }  // namespace xgrad::differential

@@ -10,17 +10,22 @@ constexpr std::int64_t kIgnored = 1;
 constexpr double kSmoothing = 0.2;
 const c10::optional<Tensor> kNone = {};
 
-c10::optional<Tensor> optional(Tensors x, std::size_t k) { return k < x.size() ? c10::optional<Tensor>(x[k]) : kNone; }
+c10::optional<Tensor> optional(Tensors x, std::size_t k) {
+  return k < x.size() ? c10::optional<Tensor>(x[k]) : kNone;
+}
 
 // Losses --------------------------------------------------------------------------------------------------
 
 Tensor row_labels(const Tensor& x) { return labels({x.size(0)}, x.size(1)); }
 
 Tensor reduced(const Tensor& losses, std::int64_t reduction) {
-  return reduction == at::Reduction::Mean ? losses.mean() : reduction == at::Reduction::Sum ? losses.sum() : losses;
+  return reduction == at::Reduction::Mean  ? losses.mean()
+         : reduction == at::Reduction::Sum ? losses.sum()
+                                           : losses;
 }
 
-/// The cross entropy of rows of targets, from logarithms of probabilities, which libtorch has for logits only.
+/// The cross entropy of rows of targets, from logarithms of probabilities, which libtorch has for logits
+/// only.
 Tensor of_targets(const Tensor& log_p, const Tensor& t, std::int64_t reduction) {
   return reduced(-(t * log_p).sum(1), reduction);
 }
@@ -36,8 +41,9 @@ Tensor with_all_options(const Tensor& log_p, const Tensor& weights, std::int64_t
   const Tensor label = row_labels(log_p), ignored = label.eq(kIgnored);
   const Tensor t = at::one_hot(label, log_p.size(1)).to(at::kDouble);
   const Tensor losses = -smoothed(log_p, t, weights).sum(1).masked_fill(ignored, 0);
-  return reduction == at::Reduction::None ? losses
-                                          : losses.sum() / weights.index_select(0, label).masked_fill(ignored, 0).sum();
+  return reduction == at::Reduction::None
+             ? losses
+             : losses.sum() / weights.index_select(0, label).masked_fill(ignored, 0).sum();
 }
 
 // By hand: clang-format spreads lambdas that hold braces over many lines.
@@ -124,7 +130,7 @@ void add_losses(std::vector<Peer>& peers) {
       peer("binary_cross_entropy weighted", [](Tensors x) { return at::binary_cross_entropy(x[0], x[1], x[2]); }, {2}),
       peer("binary_cross_entropy_with_logits weighted", [](Tensors x) {
         return at::binary_cross_entropy_with_logits(x[0], x[1], x[2], x[3], at::Reduction::None);
-      }),
+      }, {2, 3}),
       peer("cosine_similarity", [](Tensors x) { return at::cosine_similarity(x[0], x[1], -1); }),
       peer("cosine_similarity along axis 0", [](Tensors x) { return at::cosine_similarity(x[0], x[1], 0); }),
       peer("cosine_embedding_loss", [](Tensors x) {

@@ -161,6 +161,17 @@ TEST_CASE("elementwise: derivatives at kinks") {
   CHECK(gradient<double>(minimum(zero, v), v) == List{1, 0.5, 0.5, 0, 0});
 }
 
+TEST_CASE("elementwise: a maximum or minimum that is NaN hands its cotangent to both operands") {
+  Tape tape;
+  const Var number = tape.input(1.0), nan = tape.input(kNaN);
+  for (auto* f : {maximum, minimum}) {
+    for (const Var& y : {f(number, nan), f(nan, number)}) {
+      for (const Var& g : grad(y, {number, nan})) CHECK(g.item<double>() == 1);
+    }
+  }
+  CHECK(grad(maximum(nan, nan), {nan})[0].item<double>() == 2);
+}
+
 TEST_CASE("elementwise: rounding is half to even") {
   Tape tape;
   const Var x =

@@ -24,7 +24,8 @@ Var div(const Var& x, const Var& y);
 /// where x = 0, and NaN where x < 0.
 Var pow(const Var& x, const Var& y);
 Var pow(const Var& x, double y);
-/// The larger and the smaller of two; NaN when either is NaN. At kinks: ties share in halves.
+/// The larger and the smaller of two; NaN when either is NaN. At kinks: ties share in halves; where the
+/// result is NaN, both get the cotangent.
 Var maximum(const Var& x, const Var& y);
 Var minimum(const Var& x, const Var& y);
 
