@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "lib/support/parallel.hpp"
 #include "lib/tensor/kernels.hpp"
 #include "xgrad/support/error.hpp"
 #include "xgrad/support/text.hpp"
@@ -59,9 +60,12 @@ SGD::SGD(std::vector<Parameter> parameters, const SGDOptions& given)
 void SGD::step() {
   if (options.momentum > 0 && velocity_.empty()) velocity_ = make_memory();  // turned on since
   for_each_gradient(parameters_, [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i) {
-    kernels::table<T>().sgd(w, g, array<T>(velocity_, i), n, static_cast<T>(options.lr),
-                            static_cast<T>(options.momentum), static_cast<T>(options.weight_decay),
-                            options.nesterov);
+    T* v = array<T>(velocity_, i);
+    parallel_pieces(n, [&](std::int64_t begin, std::int64_t count) {
+      kernels::table<T>().sgd(w + begin, g + begin, v ? v + begin : nullptr, count,
+                              static_cast<T>(options.lr), static_cast<T>(options.momentum),
+                              static_cast<T>(options.weight_decay), options.nesterov);
+    });
   });
 }
 
@@ -83,11 +87,14 @@ void Adam::step() {
     const auto t = static_cast<double>(++steps_[i]);
     const double correction1 = 1 - std::pow(options.beta1, t),
                  correction2 = std::sqrt(1 - std::pow(options.beta2, t));
-    kernels::table<T>().adam(w, g, array<T>(first_, i), array<T>(second_, i), n,
-                             static_cast<T>(options.lr * correction2 / correction1),
-                             static_cast<T>(options.beta1), static_cast<T>(options.beta2),
-                             static_cast<T>(options.epsilon * correction2),
-                             static_cast<T>(options.weight_decay));
+    T *m = array<T>(first_, i), *v = array<T>(second_, i);
+    parallel_pieces(n, [&](std::int64_t begin, std::int64_t count) {
+      kernels::table<T>().adam(w + begin, g + begin, m + begin, v + begin, count,
+                               static_cast<T>(options.lr * correction2 / correction1),
+                               static_cast<T>(options.beta1), static_cast<T>(options.beta2),
+                               static_cast<T>(options.epsilon * correction2),
+                               static_cast<T>(options.weight_decay));
+    });
   });
 }
 
