@@ -2,6 +2,7 @@
 #pragma once
 
 #include "xgrad/support/error.hpp"
+#include "xgrad/support/memory.hpp"
 #include "xgrad/support/random.hpp"
 #include "xgrad/support/threads.hpp"
 //

@@ -21,6 +21,7 @@
 
 #include "lib/support/buffer_pool.hpp"
 #include "lib/tape/storage.hpp"
+#include "xgrad/support/memory.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/parameter.hpp"
 #include "xgrad/tape/tape.hpp"
@@ -29,12 +30,24 @@
 namespace xgrad::detail {
 
 struct ParameterState {
+/// Where values and gradients lie, at the same offsets: of one parameter, or of all that were packed
+/// together.
+struct ParameterMemory {
+  AlignedMemory values, grads;  // without packing, grads are made by the first backward
+};
+
   TensorType type;
   std::string name;
-  std::unique_ptr<std::byte[]> value, grad;
+  std::shared_ptr<ParameterMemory> memory;
+  std::size_t offset = 0;
   std::uint64_t version = 0;
   bool has_grad = false;
 };
+  bool in_backward = false;  // a pass is writing to its gradient
+
+  std::size_t bytes() const { return static_cast<std::size_t>(type.shape.size()) * size_of(type.dtype); }
+  std::byte* value() const { return memory->values.get() + offset; }
+  std::byte* grad() const { return memory->grads.get() + offset; }
 
 /// Which kind of source a value depends on, so that backward skips what leads to no parameter.
 enum Depends : std::uint8_t { kOnNothing = 0, kOnParameter = 1, kOnInput = 2 };
@@ -45,6 +58,7 @@ enum class SlotKind : std::uint8_t { free, constant, input, leaf, result };
 struct Leaf {
   std::shared_ptr<ParameterState> parameter;
   std::uint64_t version;
+  std::shared_ptr<ParameterMemory> memory;  // that its slot reads; packing gives the parameter another
   std::uint32_t slot, generation;
 };
 
