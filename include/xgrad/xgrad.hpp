@@ -18,6 +18,7 @@
 #include "xgrad/tape/gradcheck.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/parameter.hpp"
+#include "xgrad/tape/profile.hpp"
 #include "xgrad/tape/tape.hpp"
 #include "xgrad/tape/var.hpp"
 //

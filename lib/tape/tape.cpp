@@ -205,6 +205,17 @@ Tape::Pause::~Pause() {
 }
 Tape::Pause Tape::no_grad() { return Pause(state_); }
 
+Tape::Profiling::Profiling(TapeState* state, Profile* profile)
+    : state_(state), outer_(std::exchange(state->profile, profile)) {
+  if (profile) profile->start();
+}
+Tape::Profiling::~Profiling() {
+  if (!state_) return;
+  if (state_->profile) state_->profile->stop();
+  state_->profile = outer_;
+}
+Tape::Profiling Tape::profile(Profile* profile) { return Profiling(state_, profile); }
+
 void Tape::detect_nan(NanCheck check) { state_->nan_check = check; }
 
 Tape::Scope Tape::scope(std::string_view name) {
