@@ -88,6 +88,9 @@ struct MatMul {
                                   : apply(MatMul{!transpose_x, false}, b.x(0), u),
                       b.x_shape(1));
   }
+  double flops(Operands x, const Shape& z) const {
+    return 2.0 * static_cast<double>(z.size() * sizes(x[0].shape(), x[1].shape()).k);
+  }
   void describe(std::ostream& out) const {
     if (transpose_x) out << "transpose_x";
     if (transpose_x && transpose_y) out << ", ";
@@ -120,6 +123,9 @@ struct Linear {
       });
       gemm({rows, columns, x[0].shape()[1]}, T(1), x[0].as<T>(), x[1].as<T>(), T(1), y.as<T>());
     });
+  }
+  double flops(Operands x, const Shape& y) const {
+    return 2.0 * static_cast<double>(y.size() * x[0].shape()[1]);
   }
   void vjp(Backward& b) const {
     b.dx(0) += apply(MatMul{false, true}, b.dy(), b.x(1));
