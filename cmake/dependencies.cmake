@@ -8,6 +8,10 @@ mark_as_advanced(XGRAD_XTENSOR_BLAS_INCLUDE_DIR)
 find_package(ZLIB REQUIRED)
 find_package(Threads REQUIRED)
 include(${CMAKE_CURRENT_LIST_DIR}/xgradOpenBLAS.cmake)
+if(NOT XGRAD_GEMM MATCHES "^(openblas|onednn|cblas)$")
+  message(FATAL_ERROR "XGRAD_GEMM: expected openblas, onednn or cblas, found '${XGRAD_GEMM}'")
+endif()
+include(${CMAKE_CURRENT_LIST_DIR}/xgradGemm.cmake)
 
 # Warnings inside the libraries' headers are not ours.
 foreach(target xtensor xtl xsimd)

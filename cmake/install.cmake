@@ -25,7 +25,7 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/xgradConfig.cmake.in
   ${PROJECT_BINARY_DIR}/xgradConfig.cmake INSTALL_DESTINATION ${config_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/xgradConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/xgradConfig.cmake ${PROJECT_BINARY_DIR}/xgradConfigVersion.cmake
-              ${PROJECT_SOURCE_DIR}/cmake/xgradOpenBLAS.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/xgradOpenBLAS.cmake ${PROJECT_SOURCE_DIR}/cmake/xgradGemm.cmake
         DESTINATION ${config_dir})
 
 # pkg-config. A static libxgrad needs the libraries it stands on at every link, with --static or without, so
@@ -37,6 +37,10 @@ mark_as_advanced(XGRAD_OPENBLAS_SYSTEM)
 if(NOT XGRAD_OPENBLAS_SYSTEM AND IS_ABSOLUTE "${OpenBLAS_LIBRARIES}")
   cmake_path(GET OpenBLAS_LIBRARIES PARENT_PATH folder)
   string(PREPEND libs "-L\"${folder}\" ")
+endif()
+if(XGRAD_GEMM_LIBRARIES)
+  list(JOIN XGRAD_GEMM_LIBRARIES " " gemm)
+  string(PREPEND libs "${gemm} ")
 endif()
 string(APPEND libs " -lz -pthread")
 foreach(library ${CMAKE_DL_LIBS})

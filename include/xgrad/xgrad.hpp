@@ -2,6 +2,7 @@
 #pragma once
 
 #include "xgrad/support/error.hpp"
+#include "xgrad/support/memory.hpp"
 #include "xgrad/support/random.hpp"
 #include "xgrad/support/threads.hpp"
 //
@@ -17,6 +18,7 @@
 #include "xgrad/tape/gradcheck.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/parameter.hpp"
+#include "xgrad/tape/profile.hpp"
 #include "xgrad/tape/tape.hpp"
 #include "xgrad/tape/var.hpp"
 //

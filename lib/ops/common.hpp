@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/support/parallel.hpp"
 #include "lib/tensor/kernels.hpp"
 #include "xgrad/ops/axes.hpp"
 #include "xgrad/support/error.hpp"
@@ -100,6 +101,52 @@ inline kernels::Extents extents_about(const Shape& x, int axis) {
   return e;
 }
 
+/// Calls body(offset in a tensor, offset in what a reduction leaves, extents) for pieces of a tensor [outer,
+/// n, inner] that have all of n, which threads share.
+inline constexpr std::int64_t kColumns = 256;
+template <class Body>
+void for_each_line_piece(const kernels::Extents& e, Body&& body) {
+  constexpr std::int64_t kMany = 8;
+  const std::int64_t slice = e.n * e.inner;
+  if (e.outer >= kMany || e.inner < 2 * kColumns) {
+    parallel_pieces(e.outer, std::max<std::int64_t>(1, slice), [&](std::int64_t begin, std::int64_t count) {
+      body(begin * slice, begin * e.inner, kernels::Extents{count, e.n, e.inner});
+    });
+    return;
+  }
+  const std::int64_t blocks = (e.inner + kColumns - 1) / kColumns;
+  for (std::int64_t o = 0; o < e.outer; ++o) {
+    parallel_pieces(blocks, e.n * kColumns, [&](std::int64_t begin, std::int64_t count) {
+      const std::int64_t i = begin * kColumns;
+      body(o * slice + i, o * e.inner + i,
+           kernels::Extents{1, e.n, std::min(count * kColumns, e.inner - i), e.inner});
+    });
+  }
+}
+
+/// Reduces [outer, n, inner] over n by kernel(from, extents, to, write), in pieces that threads share. Where
+/// there is much to reduce to little, n is cut too: what its shares come to is reduced once more.
+template <class T, class Kernel>
+void reduce_pieces(const T* x, const kernels::Extents& e, T* y, Write write, Kernel&& kernel) {
+  constexpr std::int64_t kRoom = 2048;
+  const std::int64_t slice = e.n * e.inner;
+  const std::int64_t shares =
+      std::min({kRoom / std::max<std::int64_t>(1, e.inner), slice / kPiece, std::int64_t{64}});
+  if (e.outer > 1 || e.inner >= 2 * kColumns || shares < 2) {
+    for_each_line_piece(e, [&](std::int64_t from, std::int64_t to, const kernels::Extents& piece) {
+      kernel(x + from, piece, y + to, write);
+    });
+    return;
+  }
+  T parts[kRoom];
+  const std::int64_t each = (e.n + shares - 1) / shares, count = (e.n + each - 1) / each;
+  parallel_for(count, [&](std::int64_t i) {
+    kernel(x + i * each * e.inner, {1, std::min(each, e.n - i * each), e.inner}, parts + i * e.inner,
+           Write::assign);
+  });
+  kernel(parts, {1, count, e.inner}, y, write);
+}
+
 /// Reduces x over a set of axes by kernel(from, extents, to, write): groups of neighbouring axes one after
 /// the other, innermost first.
 template <class T, class Kernel>
@@ -119,11 +166,11 @@ void reduce(const ConstView& x, AxisMask axes, const View& y, Write write, Kerne
       if (i > last) e.inner *= shape[i];
     }
     if (!more) {
-      kernel(from, e, y.as<T>(), write);
+      reduce_pieces(from, e, y.as<T>(), write, kernel);
       return;
     }
     next.resize(static_cast<std::size_t>(e.outer * e.inner));
-    kernel(from, e, next.data(), Write::assign);
+    reduce_pieces(from, e, next.data(), Write::assign, kernel);
     for (int i = first; i <= last; ++i) shape.set(i, 1);
     held.swap(next);
     from = held.data();

@@ -45,12 +45,14 @@ struct Compare {
     detail::dispatch_any(x[0].dtype, [&]<class T>() {
       const T* a = x[0].as<T>();
       const T* b = x[1].as<T>();
-      bool* out = z.as<bool>();
       const LoopNest<2> nest(z.shape(), {broadcast_strides(x[0].shape(), z.shape()),
                                          broadcast_strides(x[1].shape(), z.shape())});
-      nest.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
-        for (std::int64_t i = 0; i < n; ++i) out[i] = F{}(a[at[0] + i * step[0]], b[at[1] + i * step[1]]);
-        out += n;
+      parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
+        bool* out = z.as<bool>() + begin;
+        nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
+          for (std::int64_t i = 0; i < n; ++i) out[i] = F{}(a[at[0] + i * step[0]], b[at[1] + i * step[1]]);
+          out += n;
+        });
       });
     });
   }
@@ -70,16 +72,18 @@ struct Where {
       const bool* c = x[0].as<bool>();
       const T* a = x[1].as<T>();
       const T* b = x[2].as<T>();
-      T* out = z.as<T>();
       const LoopNest<3> nest(
           z.shape(), {broadcast_strides(x[0].shape(), z.shape()), broadcast_strides(x[1].shape(), z.shape()),
                       broadcast_strides(x[2].shape(), z.shape())});
-      nest.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
-        for (std::int64_t i = 0; i < n; ++i) {
-          const T value = c[at[0] + i * step[0]] ? a[at[1] + i * step[1]] : b[at[2] + i * step[2]];
-          out[i] = write == Write::assign ? value : out[i] + value;
-        }
-        out += n;
+      parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
+        T* out = z.as<T>() + begin;
+        nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
+          for (std::int64_t i = 0; i < n; ++i) {
+            const T value = c[at[0] + i * step[0]] ? a[at[1] + i * step[1]] : b[at[2] + i * step[2]];
+            out[i] = write == Write::assign ? value : out[i] + value;
+          }
+          out += n;
+        });
       });
     });
   }

@@ -66,6 +66,8 @@ struct Cut {
   std::int64_t image_size() const { return channels.count * channels.height * channels.width; }
   std::int64_t columns_size() const { return is_direct() ? 0 : inner() * rows * out_width; }
   std::int64_t weights() const { return groups * outputs * inner(); }
+  /// Of the matrix products, which are of the same size for all three ops.
+  double flops() const { return 2.0 * static_cast<double>(images * pixels * weights()); }
 
   struct Block {
     std::int64_t share, group;
@@ -136,6 +138,7 @@ struct Conv2d : Convolution {
       });
     });
   }
+  double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
   void vjp(Backward& b) const;
 };
 
@@ -167,6 +170,7 @@ struct ConvTranspose2d : Convolution {
       });
     });
   }
+  double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
   void vjp(Backward& b) const;
 };
 
@@ -209,6 +213,7 @@ struct ConvWeightGrad : Convolution {
       }
     });
   }
+  double flops(Operands x, const Shape&) const { return cut(x).flops(); }
   void vjp(Backward& b) const {
     b.dx(0) += apply(ConvTranspose2d{*this}, b.x(1), b.dy());
     b.dx(1) += apply(Conv2d{*this}, b.x(0), b.dy());

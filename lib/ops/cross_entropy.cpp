@@ -1,6 +1,7 @@
 // The cross entropies of rows of classes. Labels with options become rows of weights; what is left is one
 // formula, and for logits one op, which also takes labels as they are.
 #include <cmath>
+#include <numeric>
 #include <ostream>
 
 #include "lib/ops/common.hpp"
@@ -75,8 +76,11 @@ struct RowLogSumExp {
   TensorType infer(Operands x) const { return {x[0].dtype, Shape{x[0].shape()[0]}}; }
   void eval(Operands x, View y, Write write) const {
     dispatch(y.dtype, [&]<class T>() {
-      const Shape& s = x[0].shape();
-      kernels::table<T>().logsumexp(x[0].as<T>(), {s[0], s[1], 1}, y.as<T>(), write);
+      const std::int64_t classes = x[0].shape()[1];
+      parallel_pieces(x[0].shape()[0], classes, [&](std::int64_t begin, std::int64_t count) {
+        kernels::table<T>().logsumexp(x[0].as<T>() + begin * classes, {count, classes, 1}, y.as<T>() + begin,
+                                      write);
+      });
     });
   }
 };
@@ -93,27 +97,29 @@ struct SoftmaxCrossEntropyGrad : OverRows {
     dispatch(dx.dtype, [&]<class T>() {
       const std::int64_t rows = dx.shape()[0], classes = dx.shape()[1];
       const bool labelled = is_integer(x[1].dtype);
-      const T* logits = x[0].as<T>();
       const T* u = x[2].as<T>();
       const T* lse = x[3].as<T>();
-      T* out = dx.as<T>();
       const auto& kernel = kernels::table<T>();
-      for (std::int64_t r = 0; r < rows; ++r, logits += classes, out += classes) {
-        const T* t = labelled ? nullptr : x[1].as<T>() + r * classes;
-        const T scale = u[kept() ? r : 0] / static_cast<T>(divisor(rows));
-        T weight = 1;
-        if (t) kernel.sum(t, {1, classes, 1}, &weight, Write::assign);
-        if (weight != 0 && scale != 0) {
-          kernel.exp_minus(logits, lse[r], weight * scale, out, classes, write);
-        } else if (write == Write::assign) {
-          std::fill_n(out, classes, T(0));
+      parallel_pieces(rows, classes, [&](std::int64_t begin, std::int64_t count) {
+        for (std::int64_t r = begin; r < begin + count; ++r) {
+          const T* logits = x[0].as<T>() + r * classes;
+          const T* t = labelled ? nullptr : x[1].as<T>() + r * classes;
+          T* out = dx.as<T>() + r * classes;
+          const T scale = u[kept() ? r : 0] / static_cast<T>(divisor(rows));
+          T weight = 1;
+          if (t) kernel.sum(t, {1, classes, 1}, &weight, Write::assign);
+          if (weight != 0 && scale != 0) {
+            kernel.exp_minus(logits, lse[r], weight * scale, out, classes, write);
+          } else if (write == Write::assign) {
+            std::fill_n(out, classes, T(0));
+          }
+          if (labelled) {
+            out[Indices(x[1])[r]] -= scale;
+          } else {
+            for (std::int64_t c = 0; c < classes; ++c) out[c] -= t[c] != 0 ? scale * t[c] : T(0);
+          }
         }
-        if (labelled) {
-          out[Indices(x[1])[r]] -= scale;
-        } else {
-          for (std::int64_t c = 0; c < classes; ++c) out[c] -= t[c] != 0 ? scale * t[c] : T(0);
-        }
-      }
+      });
     });
   }
   void vjp(Backward& b) const {
@@ -139,13 +145,18 @@ struct SoftmaxCrossEntropy : OverRows {
       const auto put = [write](T& to, double loss) {
         to = static_cast<T>(loss) + (write == Write::assign ? T(0) : to);
       };
-      double total = 0;
-      for (std::int64_t r = 0; r < rows; ++r) {
-        const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
-        if (kept()) put(out[r], loss);
-        total += loss;
-      }
-      if (!kept()) put(*out, total / divisor(rows));
+      // Shares of rows, each with a total of its own; these are added up in their order.
+      constexpr std::int64_t kShares = 64;
+      double totals[kShares] = {};
+      const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kPiece, 1, std::min(kShares, rows));
+      parallel_for(shares, [&](std::int64_t share) {
+        for (std::int64_t r = share * rows / shares; r < (share + 1) * rows / shares; ++r) {
+          const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
+          if (kept()) put(out[r], loss);
+          totals[share] += loss;
+        }
+      });
+      if (!kept()) put(*out, std::accumulate(totals, totals + shares, 0.0) / divisor(rows));
     });
   }
   template <class T>

@@ -23,23 +23,33 @@ void eval_binary(const ConstView& x, const ConstView& y, const View& z, Write wr
     const T* px = x.as<T>();
     const T* py = y.as<T>();
     T* pz = z.as<T>();
-    if (x.shape() == y.shape()) return kernel[kernels::kVectorVector](px, py, pz, z.size(), write);
-    if (y.size() == 1) return kernel[kernels::kVectorScalar](px, py, pz, z.size(), write);
-    if (x.size() == 1) return kernel[kernels::kScalarVector](px, py, pz, z.size(), write);
+    const bool same = x.shape() == y.shape();
+    if (same || x.size() == 1 || y.size() == 1) {
+      const auto pairing = same            ? kernels::kVectorVector
+                           : y.size() == 1 ? kernels::kVectorScalar
+                                           : kernels::kScalarVector;
+      return parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t n) {
+        kernel[pairing](pairing == kernels::kScalarVector ? px : px + begin,
+                        pairing == kernels::kVectorScalar ? py : py + begin, pz + begin, n, write);
+      });
+    }
     const LoopNest<2> nest(
         z.shape(), {broadcast_strides(x.shape(), z.shape()), broadcast_strides(y.shape(), z.shape())});
-    nest.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
-      const auto pairing = step[1] == 0   ? kernels::kVectorScalar
-                           : step[0] == 0 ? kernels::kScalarVector
-                                          : kernels::kVectorVector;
-      kernel[pairing](px + at[0], py + at[1], pz, n, write);
-      pz += n;
+    parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
+      T* out = pz + begin;
+      nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
+        const auto pairing = step[1] == 0   ? kernels::kVectorScalar
+                             : step[0] == 0 ? kernels::kScalarVector
+                                            : kernels::kVectorVector;
+        kernel[pairing](px + at[0], py + at[1], out, n, write);
+        out += n;
+      });
     });
   });
 }
 
-/// The derivative of a function of two operands, as formulas over Vars. Arithmetic with a constant is so common
-/// that its derivatives ask first: an op that is not wanted would be listed and dropped again.
+/// The derivative of a function of two operands, as formulas over Vars. Arithmetic with a constant is so
+/// common that its derivatives ask first: an op that is not wanted would be listed and dropped again.
 template <class F>
 struct Derivative;
 
@@ -75,7 +85,8 @@ struct Derivative<functions::Div> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(1) | kReadsOutput};
   static void vjp(Backward& b) {
     if (b.dx(0).needed()) b.dx(0) += sum_to(cotangent_div(b.dy(), b.x(1)), b.x_shape(0));
-    if (b.dx(1).needed()) b.dx(1) += sum_to(-cotangent_div(cotangent_mul(b.dy(), b.y()), b.x(1)), b.x_shape(1));
+    if (b.dx(1).needed())
+      b.dx(1) += sum_to(-cotangent_div(cotangent_mul(b.dy(), b.y()), b.x(1)), b.x_shape(1));
   }
 };
 

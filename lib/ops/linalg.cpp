@@ -60,13 +60,23 @@ struct MatMul {
       const LoopNest<2> nest(batch, {broadcast_strides(batch_of(x[0].shape()), batch),
                                      broadcast_strides(batch_of(x[1].shape()), batch)});
       const T beta = write == Write::assign ? T(0) : T(1);
-      T* out = z.as<T>();
-      nest.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
-        for (std::int64_t i = 0; i < n; ++i, out += s.m * s.n) {
-          gemm(s, T(1), x[0].as<T>() + (at[0] + i * step[0]) * s.m * s.k,
-               x[1].as<T>() + (at[1] + i * step[1]) * s.k * s.n, beta, out);
-        }
-      });
+      const auto products = [&](std::int64_t begin, std::int64_t count) {
+        T* out = z.as<T>() + begin * s.m * s.n;
+        nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
+          for (std::int64_t i = 0; i < n; ++i, out += s.m * s.n) {
+            gemm(s, T(1), x[0].as<T>() + (at[0] + i * step[0]) * s.m * s.k,
+                 x[1].as<T>() + (at[1] + i * step[1]) * s.k * s.n, beta, out);
+          }
+        });
+      };
+      // Large products share themselves out; of small ones, several make a piece.
+      const double work =
+          2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+      constexpr double kLarge = 16e6, kPerPiece = 2e6;
+      const auto most = static_cast<std::int64_t>(std::max(1.0, kPerPiece / std::max(1.0, work)));
+      if (work >= kLarge || nest.size() <= most) return products(0, nest.size());
+      parallel_for((nest.size() + most - 1) / most,
+                   [&](std::int64_t i) { products(i * most, std::min(most, nest.size() - i * most)); });
     });
   }
   void vjp(Backward& b) const {
@@ -77,6 +87,9 @@ struct MatMul {
     b.dx(1) += sum_to(transpose_y ? apply(MatMul{true, transpose_x}, u, b.x(0))
                                   : apply(MatMul{!transpose_x, false}, b.x(0), u),
                       b.x_shape(1));
+  }
+  double flops(Operands x, const Shape& z) const {
+    return 2.0 * static_cast<double>(z.size() * sizes(x[0].shape(), x[1].shape()).k);
   }
   void describe(std::ostream& out) const {
     if (transpose_x) out << "transpose_x";
@@ -104,17 +117,15 @@ struct Linear {
   void eval(Operands x, View y, Write write) const {
     detail::dispatch(y.dtype, [&]<class T>() {
       const std::int64_t rows = y.shape()[0], columns = y.shape()[1];
-      const T* bias = x[2].as<T>();
-      T* out = y.as<T>();
-      for (std::int64_t r = 0; r < rows; ++r, out += columns) {
-        if (write == Write::assign) {
-          std::copy_n(bias, columns, out);
-        } else {
-          for (std::int64_t c = 0; c < columns; ++c) out[c] += bias[c];
-        }
-      }
+      parallel_pieces(rows, columns, [&](std::int64_t begin, std::int64_t count) {
+        for (std::int64_t r = begin; r < begin + count; ++r)
+          detail::put_run(x[2].as<T>(), 1, y.as<T>() + r * columns, columns, write);
+      });
       gemm({rows, columns, x[0].shape()[1]}, T(1), x[0].as<T>(), x[1].as<T>(), T(1), y.as<T>());
     });
+  }
+  double flops(Operands x, const Shape& y) const {
+    return 2.0 * static_cast<double>(y.size() * x[0].shape()[1]);
   }
   void vjp(Backward& b) const {
     b.dx(0) += apply(MatMul{false, true}, b.dy(), b.x(1));

@@ -14,6 +14,14 @@ namespace {
 
 using detail::text;
 
+/// Calls body(extents, range of n) for pieces, which threads share.
+template <class Body>
+void for_each_range(const kernels::Extents& e, Body&& body) {
+  parallel_pieces(e.n, e.outer * e.inner, [&](std::int64_t begin, std::int64_t count) {
+    body(e, {begin, count});
+  });
+}
+
 /// The axes first to last are kept; the statistics are over the others.
 struct Normalization {
   int first, last;
@@ -44,8 +52,10 @@ struct NormalizeGrad : Normalization {
   TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
   void eval(Operands x, View dx, Write write) const {
     detail::dispatch(dx.dtype, [&]<class T>() {
-      kernels::table<T>().normalize_grad(x[0].as<T>(), x[1].as<T>(), extents(dx.shape()), eps, centred,
-                                         dx.as<T>(), write);
+      for_each_range(extents(dx.shape()), [&](const kernels::Extents& e, kernels::Range which) {
+        kernels::table<T>().normalize_grad(x[0].as<T>(), x[1].as<T>(), e, which, eps, centred, dx.as<T>(),
+                                           write);
+      });
     });
   }
   // With w = dy, y the normalised x and s its scale: g(u) = s (u - mean(u) - y mean(u y)) is its own
@@ -68,7 +78,9 @@ struct Normalize : Normalization {
   TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
     detail::dispatch(y.dtype, [&]<class T>() {
-      kernels::table<T>().normalize(x[0].as<T>(), extents(y.shape()), eps, centred, y.as<T>(), write);
+      for_each_range(extents(y.shape()), [&](const kernels::Extents& e, kernels::Range which) {
+        kernels::table<T>().normalize(x[0].as<T>(), e, which, eps, centred, y.as<T>(), write);
+      });
     });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(NormalizeGrad{*this}, b.dy(), b.x(0)); }
@@ -81,8 +93,10 @@ struct BatchMoments {
   TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), Shape{2, x[0].shape()[1]}}; }
   void eval(Operands x, View y, Write write) const {
     detail::dispatch(y.dtype, [&]<class T>() {
-      const kernels::Extents e = detail::extents_about(x[0].shape(), 1);
-      kernels::table<T>().moments(x[0].as<T>(), e, y.as<T>(), y.as<T>() + e.n, write);
+      for_each_range(detail::extents_about(x[0].shape(), 1),
+                     [&](const kernels::Extents& e, kernels::Range which) {
+                       kernels::table<T>().moments(x[0].as<T>(), e, which, y.as<T>(), y.as<T>() + e.n, write);
+                     });
     });
   }
 };

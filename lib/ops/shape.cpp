@@ -20,10 +20,13 @@ void copy_strided(const ConstView& x, std::int64_t offset, const std::array<std:
                   const View& y, Write write) {
   dispatch_any(x.dtype, [&]<class T>() {
     const T* in = x.as<T>() + offset;
-    T* out = y.as<T>();
-    LoopNest<1>(y.shape(), {strides}).for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
-      put_run(in + at[0], step[0], out, n, write);
-      out += n;
+    const LoopNest<1> nest(y.shape(), {strides});
+    parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t count) {
+      T* out = y.as<T>() + begin;
+      nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
+        put_run(in + at[0], step[0], out, n, write);
+        out += n;
+      });
     });
   });
 }
@@ -48,7 +51,11 @@ struct Reshape {
     return {x[0].dtype, shape};
   }
   void eval(Operands x, View y, Write write) const {
-    dispatch_any(y.dtype, [&]<class T>() { put_run(x[0].as<T>(), 1, y.as<T>(), y.size(), write); });
+    dispatch_any(y.dtype, [&]<class T>() {
+      parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t n) {
+        put_run(x[0].as<T>() + begin, 1, y.as<T>() + begin, n, write);
+      });
+    });
   }
   void vjp(Backward& b) const { b.dx(0) += reshape(b.dy(), b.x_shape(0)); }
 };

@@ -15,7 +15,14 @@ namespace {
 struct Along {
   int axis;
   TensorType same(const char* op, Operands x) const { return {detail::floating_dtype(op, x), x[0].shape()}; }
-  kernels::Extents extents(const View& y) const { return detail::extents_about(y.shape(), axis); }
+  /// kernel(operands, extents, y, write) in pieces, which threads share.
+  template <class T, class Kernel, class... X>
+  void each_piece(Kernel kernel, const View& y, Write write, const X&... x) const {
+    detail::for_each_line_piece(detail::extents_about(y.shape(), axis),
+                                [&](std::int64_t at, std::int64_t, const kernels::Extents& piece) {
+                                  kernel(x.template as<T>() + at..., piece, y.as<T>() + at, write);
+                                });
+  }
   void describe(std::ostream& out) const { out << "axis=" << axis; }
 };
 
@@ -24,9 +31,8 @@ struct SoftmaxGrad : Along {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
   TensorType infer(Operands x) const { return same(name, x); }
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      kernels::table<T>().softmax_grad(x[0].as<T>(), x[1].as<T>(), extents(dx), dx.as<T>(), write);
-    });
+    detail::dispatch(
+        dx.dtype, [&]<class T>() { each_piece<T>(kernels::table<T>().softmax_grad, dx, write, x[0], x[1]); });
   }
   // With w = dy: the map u -> y (u - sum(u y)) is its own transpose; in y it is y u - y sum(u y).
   void vjp(Backward& b) const {
@@ -42,8 +48,7 @@ struct Softmax : Along {
   static constexpr Reads reads[] = {kReadsOutput};
   TensorType infer(Operands x) const { return same(name, x); }
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(
-        y.dtype, [&]<class T>() { kernels::table<T>().softmax(x[0].as<T>(), extents(y), y.as<T>(), write); });
+    detail::dispatch(y.dtype, [&]<class T>() { each_piece<T>(kernels::table<T>().softmax, y, write, x[0]); });
   }
   void vjp(Backward& b) const { b.dx(0) += detail::softmax_grad(b.dy(), b.y(), axis); }
 };
@@ -54,7 +59,7 @@ struct LogSoftmaxGrad : Along {
   TensorType infer(Operands x) const { return same(name, x); }
   void eval(Operands x, View dx, Write write) const {
     detail::dispatch(dx.dtype, [&]<class T>() {
-      kernels::table<T>().log_softmax_grad(x[0].as<T>(), x[1].as<T>(), extents(dx), dx.as<T>(), write);
+      each_piece<T>(kernels::table<T>().log_softmax_grad, dx, write, x[0], x[1]);
     });
   }
   // u - exp(y) sum(u), pulled back from w.
@@ -70,9 +75,8 @@ struct LogSoftmax : Along {
   static constexpr Reads reads[] = {kReadsOutput};
   TensorType infer(Operands x) const { return same(name, x); }
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      kernels::table<T>().log_softmax(x[0].as<T>(), extents(y), y.as<T>(), write);
-    });
+    detail::dispatch(y.dtype,
+                     [&]<class T>() { each_piece<T>(kernels::table<T>().log_softmax, y, write, x[0]); });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(LogSoftmaxGrad{{axis}}, b.dy(), b.y()); }
 };

@@ -30,8 +30,11 @@ struct UnaryGrad {
       const T* u = x[0].as<T>();
       const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
       const T* result = F::reads & functions::kY ? x[x.size() - 1].as<T>() : nullptr;
-      kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()](&f, u, value, result, dx.as<T>(),
-                                                                          dx.size(), write);
+      const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
+      parallel_pieces(dx.size(), [&](std::int64_t begin, std::int64_t n) {
+        kernel(&f, u + begin, value ? value + begin : nullptr, result ? result + begin : nullptr,
+               dx.as<T>() + begin, n, write);
+      });
     });
   }
 };
@@ -46,8 +49,10 @@ struct Unary {
   TensorType infer(Operands x) const { return {floating_dtype(name, x), x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
     dispatch(y.dtype, [&]<class T>() {
-      kernels::table<T>().unary[functions::UnaryList::index_of<F>()](&f, x[0].as<T>(), y.as<T>(), y.size(),
-                                                                     write);
+      const auto kernel = kernels::table<T>().unary[functions::UnaryList::index_of<F>()];
+      parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t n) {
+        kernel(&f, x[0].as<T>() + begin, y.as<T>() + begin, n, write);
+      });
     });
   }
   void vjp(Backward& b) const

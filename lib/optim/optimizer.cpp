@@ -1,7 +1,9 @@
 #include "xgrad/optim/optimizer.hpp"
 
+#include <algorithm>
 #include <cmath>
 
+#include "lib/support/parallel.hpp"
 #include "lib/tensor/kernels.hpp"
 #include "xgrad/support/error.hpp"
 #include "xgrad/support/text.hpp"
@@ -13,38 +15,43 @@ void require(bool ok, const char* what, double value) {
   if (!ok) throw Error(detail::text(what, ", not ", value));
 }
 
-/// Calls update.operator()<T>(w, g, n, i) for every parameter that has a gradient.
-template <class Update>
-void for_each_gradient(std::vector<Parameter>& parameters, Update&& update) {
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    Parameter& p = parameters[i];
-    if (!p.has_grad()) continue;
-    const View w = p.value_view(), g = p.grad_view();
-    if (w.dtype == DType::float32) {
-      update.template operator()<float>(w.as<float>(), g.as<float>(), w.size(), i);
-    } else {
-      update.template operator()<double>(w.as<double>(), g.as<double>(), w.size(), i);
+/// Calls update.operator()<T>(w, g, n, i, end) for the parameters i to end that have a gradient, lie one
+/// behind the other and may be updated `together`; n counts the padding between them.
+template <class Together, class Update>
+void for_each_run(std::vector<Parameter>& parameters, Together&& together, Update&& update) {
+  for (std::size_t i = 0, end = 0; i < parameters.size(); i = end) {
+    end = i + 1;
+    if (!parameters[i].has_grad()) continue;
+    const View w = parameters[i].value_view(), g = parameters[i].grad_view();
+    View last = w;
+    while (end < parameters.size() && parameters[end].has_grad() && together(i, end) &&
+           parameters[end - 1].precedes(parameters[end])) {
+      last = parameters[end++].value_view();
     }
+    const auto run = [&]<class T>() {
+      const std::int64_t n = last.as<T>() + last.size() - w.as<T>();
+      update.template operator()<T>(w.as<T>(), g.as<T>(), n, i, end);
+    };
+    w.dtype == DType::float32 ? run.template operator()<float>() : run.template operator()<double>();
   }
 }
 
 template <class T>
-T* array(std::vector<std::unique_ptr<std::byte[]>>& memory, std::size_t i) {
-  return memory.empty() ? nullptr : reinterpret_cast<T*>(memory[i].get());
+T* array(const detail::AlignedMemory& memory, std::size_t offset) {
+  return memory ? reinterpret_cast<T*>(memory.get() + offset) : nullptr;
 }
 
 }  // namespace
 
-void Optimizer::zero_grad() {
-  for (Parameter& p : parameters_) p.zero_grad();
+Optimizer::Optimizer(std::vector<Parameter> parameters) : parameters_(std::move(parameters)), offsets_{0} {
+  for (const Parameter& p : parameters_) {
+    const std::size_t bytes = static_cast<std::size_t>(p.size()) * size_of(p.dtype());
+    offsets_.push_back(offsets_.back() + detail::padded(bytes));
+  }
 }
 
-Optimizer::Memory Optimizer::make_memory() const {
-  Memory memory;
-  for (const Parameter& p : parameters_) {
-    memory.push_back(std::make_unique<std::byte[]>(static_cast<std::size_t>(p.size()) * size_of(p.dtype())));
-  }
-  return memory;
+void Optimizer::zero_grad() {
+  for (Parameter& p : parameters_) p.zero_grad();
 }
 
 SGD::SGD(std::vector<Parameter> parameters, const SGDOptions& given)
@@ -57,12 +64,17 @@ SGD::SGD(std::vector<Parameter> parameters, const SGDOptions& given)
 }
 
 void SGD::step() {
-  if (options.momentum > 0 && velocity_.empty()) velocity_ = make_memory();  // turned on since
-  for_each_gradient(parameters_, [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i) {
-    kernels::table<T>().sgd(w, g, array<T>(velocity_, i), n, static_cast<T>(options.lr),
-                            static_cast<T>(options.momentum), static_cast<T>(options.weight_decay),
-                            options.nesterov);
-  });
+  if (options.momentum > 0 && !velocity_) velocity_ = make_memory();  // turned on since
+  const auto always = [](std::size_t, std::size_t) { return true; };
+  for_each_run(parameters_, always,
+               [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i, std::size_t) {
+                 T* v = array<T>(velocity_, offsets_[i]);
+                 parallel_pieces(n, [&](std::int64_t begin, std::int64_t count) {
+                   kernels::table<T>().sgd(w + begin, g + begin, v ? v + begin : nullptr, count,
+                                           static_cast<T>(options.lr), static_cast<T>(options.momentum),
+                                           static_cast<T>(options.weight_decay), options.nesterov);
+                 });
+               });
 }
 
 Adam::Adam(std::vector<Parameter> parameters, const AdamOptions& given)
@@ -79,16 +91,23 @@ Adam::Adam(std::vector<Parameter> parameters, const AdamOptions& given)
 }
 
 void Adam::step() {
-  for_each_gradient(parameters_, [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i) {
-    const auto t = static_cast<double>(++steps_[i]);
-    const double correction1 = 1 - std::pow(options.beta1, t),
-                 correction2 = std::sqrt(1 - std::pow(options.beta2, t));
-    kernels::table<T>().adam(w, g, array<T>(first_, i), array<T>(second_, i), n,
-                             static_cast<T>(options.lr * correction2 / correction1),
-                             static_cast<T>(options.beta1), static_cast<T>(options.beta2),
-                             static_cast<T>(options.epsilon * correction2),
-                             static_cast<T>(options.weight_decay));
-  });
+  const auto agree = [&](std::size_t i, std::size_t j) { return steps_[i] == steps_[j]; };
+  for_each_run(parameters_, agree,
+               [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i, std::size_t end) {
+                 const std::int64_t step = steps_[i] + 1;
+                 std::fill(steps_.begin() + std::ptrdiff_t(i), steps_.begin() + std::ptrdiff_t(end), step);
+                 const auto t = static_cast<double>(step);
+                 const double correction1 = 1 - std::pow(options.beta1, t),
+                              correction2 = std::sqrt(1 - std::pow(options.beta2, t));
+                 T *m = array<T>(first_, offsets_[i]), *v = array<T>(second_, offsets_[i]);
+                 parallel_pieces(n, [&](std::int64_t begin, std::int64_t count) {
+                   kernels::table<T>().adam(w + begin, g + begin, m + begin, v + begin, count,
+                                            static_cast<T>(options.lr * correction2 / correction1),
+                                            static_cast<T>(options.beta1), static_cast<T>(options.beta2),
+                                            static_cast<T>(options.epsilon * correction2),
+                                            static_cast<T>(options.weight_decay));
+                 });
+               });
 }
 
 }  // namespace xgrad::optim

@@ -80,21 +80,20 @@ class LeafGradients {
     for (const detail::Leaf& leaf : state_.leaves) {
       detail::ParameterState& p = *leaf.parameter;
       Slot& slot = state_.slots[leaf.slot];
-      if (!p.grad) {
-        p.grad = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(p.type.shape.size()) *
-                                                             size_of(p.type.dtype));
-      }
+      if (!p.memory->grads) p.memory->grads = detail::make_aligned(p.bytes());
+      p.in_backward = true;
       if (leaf.version != p.version) continue;  // there may be a second leaf: `finish` adds this one's
       slot.cotangent = slot_like(state_, slot);
       Slot& gradient = state_.slots[slot.cotangent];
       ++gradient.handles;
-      gradient.data = p.grad.get();
+      gradient.data = p.grad();
       gradient.unwritten = !p.has_grad;
     }
   }
   void finish() {
     for (const detail::Leaf& leaf : state_.leaves) {
       Slot& slot = state_.slots[leaf.slot];
+      leaf.parameter->in_backward = false;
       if (!slot.cotangent || leaf.version != leaf.parameter->version) continue;
       Slot& gradient = state_.slots[slot.cotangent];
       leaf.parameter->has_grad = !gradient.unwritten;
@@ -105,8 +104,7 @@ class LeafGradients {
       Slot& slot = state_.slots[leaf.slot];
       if (!slot.cotangent) continue;
       detail::ParameterState& p = *leaf.parameter;
-      detail::accumulate(state_.view(state_.slots[slot.cotangent]),
-                         {p.grad.get(), p.type.dtype, &p.type.shape},
+      detail::accumulate(state_.view(state_.slots[slot.cotangent]), {p.grad(), p.type.dtype, &p.type.shape},
                          p.has_grad ? Write::accumulate : Write::assign);
       p.has_grad = true;
       state_.release_handle(std::exchange(slot.cotangent, 0));
@@ -116,7 +114,7 @@ class LeafGradients {
   ~LeafGradients() {
     if (finished_) return;
     for (const detail::Leaf& leaf : state_.leaves) {
-      leaf.parameter->has_grad = false;  // half-made
+      leaf.parameter->has_grad = leaf.parameter->in_backward = false;  // half-made
       Slot& slot = state_.slots[leaf.slot];
       if (slot.cotangent) state_.release_handle(std::exchange(slot.cotangent, 0));
     }

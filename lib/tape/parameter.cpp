@@ -1,19 +1,10 @@
 #include "xgrad/tape/parameter.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "lib/tape/state.hpp"
 
 namespace xgrad {
-namespace {
-
-std::size_t bytes_of(const TensorType& type) {
-  return static_cast<std::size_t>(type.shape.size()) * size_of(type.dtype);
-}
-
-}  // namespace
-
 Parameter::Parameter(TensorType type, std::string name) : state_(std::make_shared<detail::ParameterState>()) {
   if (!is_floating(type.dtype)) {
     throw DTypeError(
@@ -21,14 +12,15 @@ Parameter::Parameter(TensorType type, std::string name) : state_(std::make_share
   }
   state_->type = type;
   state_->name = std::move(name);
-  state_->value = std::make_unique<std::byte[]>(bytes_of(type));  // zeros
+  state_->memory = std::make_shared<detail::ParameterMemory>();
+  state_->memory->values = detail::make_aligned(state_->bytes());
 }
 
 Parameter Parameter::share() const { return Parameter(state_); }
 
 Parameter Parameter::clone() const {
   Parameter copy(state().type, state().name);
-  std::memcpy(copy.state_->value.get(), state_->value.get(), bytes_of(state_->type));
+  std::memcpy(copy.state_->value(), state_->value(), state_->bytes());
   return copy;
 }
 
@@ -47,20 +39,51 @@ void Parameter::zero_grad() { state().has_grad = false; }
 
 ConstView Parameter::view() const {
   const detail::ParameterState& s = state();
-  return {s.value.get(), s.type.dtype, &s.type.shape};
+  return {s.value(), s.type.dtype, &s.type.shape};
 }
 
 View Parameter::value_view() {
   detail::ParameterState& s = state();
   ++s.version;
-  return {s.value.get(), s.type.dtype, &s.type.shape};
+  return {s.value(), s.type.dtype, &s.type.shape};
 }
 
 View Parameter::grad_view() const {
   const detail::ParameterState& s = state();
   if (!s.has_grad)
     throw Error(detail::text("parameter ", s.name, ": no gradient; no backward has reached it"));
-  return {s.grad.get(), s.type.dtype, &s.type.shape};
+  return {s.grad(), s.type.dtype, &s.type.shape};
+}
+
+bool Parameter::precedes(const Parameter& next) const {
+  const detail::ParameterState &a = state(), &b = next.state();
+  return a.memory == b.memory && a.offset + detail::padded(a.bytes()) == b.offset;
+}
+
+void pack(std::span<Parameter> parameters) {
+  using detail::Access;
+  for (const Parameter& p : parameters) {
+    if (!Access::state(p).in_backward) continue;
+    throw Error(detail::text("pack: parameter ", p.name(), " is in use by a backward pass"));
+  }
+  for (const DType dtype : {DType::float32, DType::float64}) {
+    std::size_t bytes = 0;
+    for (const Parameter& p : parameters) {
+      if (p.dtype() == dtype) bytes += detail::padded(Access::state(p).bytes());
+    }
+    const auto memory = std::make_shared<detail::ParameterMemory>(
+        detail::ParameterMemory{detail::make_aligned(bytes), detail::make_aligned(bytes)});
+    std::size_t offset = 0;
+    for (const Parameter& p : parameters) {
+      if (p.dtype() != dtype) continue;
+      detail::ParameterState& s = Access::state(p);
+      std::memcpy(memory->values.get() + offset, s.value(), s.bytes());
+      if (s.has_grad) std::memcpy(memory->grads.get() + offset, s.grad(), s.bytes());
+      s.memory = memory;
+      s.offset = offset;
+      offset += detail::padded(s.bytes());
+    }
+  }
 }
 
 }  // namespace xgrad

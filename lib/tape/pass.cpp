@@ -15,14 +15,13 @@ void accumulate_as(const ConstView& x, const View& y) {
   for (std::int64_t i = 0; i < n; ++i) to[i] += from[i];
 }
 
-/// x0 + x1 of equal shapes: how cotangents are summed up when they cannot be summed in place.
+/// The sum of operands of equal shapes: how cotangents are summed up.
 struct Accumulate {
   static constexpr const char* name = "accumulate";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
-    accumulate(x[0], y, write);
-    accumulate(x[1], y, Write::accumulate);
+    for (const ConstView& v : x) accumulate(v, y, std::exchange(write, Write::accumulate));
   }
   void vjp(Backward& b) const {
     b.dx(0) += b.dy();
@@ -158,7 +157,8 @@ void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const 
       } else {
         state.flush();
         require(state.slots[index].data != nullptr);
-        accumulate(v.view(), destination, write);
+        const ConstView summand = v.view();
+        state.evaluate(op_info<Accumulate>, nullptr, {&summand, 1}, destination, write);
         if (state.nan_check != NanCheck::off) state.check_sum(destination);
       }
       return;

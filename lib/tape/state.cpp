@@ -180,13 +180,16 @@ class Workspace {
   Buffer* buffer_;
 };
 
-void evaluate(BufferPool& pool, const OpInfo& op, const void* attributes, Operands x, const View& y,
-              Write write) {
-  const Workspace workspace(pool, op, attributes, x);
-  op.eval(attributes, x, y, write, workspace.memory());
-}
-
 }  // namespace
+
+void TapeState::evaluate(const OpInfo& op, const void* attributes, Operands x, const View& y, Write write) {
+  const Workspace workspace(pool, op, attributes, x);
+  if (profile) [[unlikely]] {
+    evaluate_profiled(op, attributes, x, y, write, workspace.memory());
+  } else {
+    op.eval(attributes, x, y, write, workspace.memory());
+  }
+}
 
 void TapeState::compute(const OpInfo& op, const void* attributes, Operands x, Slot& out, const Slot& first) {
   if (op.aliases && first.buffer) {
@@ -196,7 +199,7 @@ void TapeState::compute(const OpInfo& op, const void* attributes, Operands x, Sl
     return;
   }
   allocate(out);
-  evaluate(pool, op, attributes, x, {out.data, out.dtype, &out.shape}, Write::assign);
+  evaluate(op, attributes, x, {out.data, out.dtype, &out.shape}, Write::assign);
 }
 
 void TapeState::execute(Instruction& instruction, const View* destination, Write write) {
@@ -205,7 +208,7 @@ void TapeState::execute(Instruction& instruction, const View* destination, Write
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = view(slots[instruction.inputs[i]]);
   Slot& out = slots[instruction.output];
   if (destination) {
-    evaluate(pool, *instruction.op, instruction.attributes(), views, *destination, write);
+    evaluate(*instruction.op, instruction.attributes(), views, *destination, write);
   } else {
     compute(*instruction.op, instruction.attributes(), views, out, slots[instruction.inputs[0]]);
   }

@@ -21,19 +21,33 @@
 
 #include "lib/support/buffer_pool.hpp"
 #include "lib/tape/storage.hpp"
+#include "xgrad/support/memory.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/parameter.hpp"
+#include "xgrad/tape/profile.hpp"
 #include "xgrad/tape/tape.hpp"
 #include "xgrad/tape/var.hpp"
 
 namespace xgrad::detail {
 
+/// Where values and gradients lie, at the same offsets: of one parameter, or of all that were packed
+/// together.
+struct ParameterMemory {
+  AlignedMemory values, grads;  // without packing, grads are made by the first backward
+};
+
 struct ParameterState {
   TensorType type;
   std::string name;
-  std::unique_ptr<std::byte[]> value, grad;
+  std::shared_ptr<ParameterMemory> memory;
+  std::size_t offset = 0;
   std::uint64_t version = 0;
   bool has_grad = false;
+  bool in_backward = false;  // a pass is writing to its gradient
+
+  std::size_t bytes() const { return static_cast<std::size_t>(type.shape.size()) * size_of(type.dtype); }
+  std::byte* value() const { return memory->values.get() + offset; }
+  std::byte* grad() const { return memory->grads.get() + offset; }
 };
 
 /// Which kind of source a value depends on, so that backward skips what leads to no parameter.
@@ -44,6 +58,7 @@ enum class SlotKind : std::uint8_t { free, constant, input, leaf, result };
 /// A parameter in use by the current recording, with the version that its slot stands for.
 struct Leaf {
   std::shared_ptr<ParameterState> parameter;
+  std::shared_ptr<ParameterMemory> memory;  // that its slot reads; packing gives the parameter another
   std::uint64_t version;
   std::uint32_t slot, generation;
 };
@@ -137,6 +152,7 @@ struct TapeState {
   NanCheck nan_check = NanCheck::off;
   const Instruction* differentiated = nullptr;  // whose vjp is being called
   ScopeLog scopes;
+  Profile* profile = nullptr;  // null: nothing is measured
 
   // In a backward pass: instructions from `deferred_from` on wait to be executed or dropped.
   bool deferring = false;
@@ -170,6 +186,11 @@ struct TapeState {
   /// Lists an instruction: one whose result is there, to be differentiated, or one that waits.
   Instruction& append(const OpInfo& op, const void* attributes, std::span<const std::uint32_t> inputs,
                       std::uint32_t output, bool executed);
+  /// Calls an op's kernel, with the workspace that it asks for.
+  void evaluate(const OpInfo& op, const void* attributes, Operands x, const View& y, Write write);
+  /// The kernel's call itself, measured for `profile`.
+  void evaluate_profiled(const OpInfo& op, const void* attributes, Operands x, const View& y, Write write,
+                         void* workspace);
   /// Computes an op into memory of its own, its first operand's when it only renames that.
   void compute(const OpInfo& op, const void* attributes, Operands x, Slot& out, const Slot& first);
   /// Executes an instruction that waits, into a destination, or into memory of its own when there is none.

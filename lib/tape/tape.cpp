@@ -151,6 +151,8 @@ Var Tape::leaf(const Parameter& parameter) {
       if (leaf.parameter != shared || slot.handles > 1 || slot.uses > 0) continue;
       state_->leaf_table.set(&p, static_cast<std::uint32_t>(i));
       leaf.version = p.version;
+      leaf.memory = p.memory;
+      state_->slots[leaf.slot].data = p.value();
       return Access::var(*state_, leaf.slot);
     }
   }
@@ -158,13 +160,13 @@ Var Tape::leaf(const Parameter& parameter) {
   const std::uint32_t index = state_->new_slot(p.type, SlotKind::leaf, detail::kOnParameter);
   Var v = Access::var(*state_, index);  // gives the slot back should anything below throw
   Slot& slot = state_->slots[index];
-  slot.data = p.value.get();
+  slot.data = p.value();
   auto &leaves = state_->leaves, &past = state_->past_leaves;
   if (leaves.size() == leaves.capacity()) leaves.reserve(2 * leaves.size() + 8);
   const std::size_t places = past.size() + leaves.size() + 1;  // what `consume` may need
   if (places > past.capacity()) past.reserve(2 * places);
   state_->leaf_table.set(&p, static_cast<std::uint32_t>(leaves.size()));
-  leaves.push_back({shared, p.version, index, slot.generation});
+  leaves.push_back({shared, p.memory, p.version, index, slot.generation});
   ++slot.handles;  // the table's own
   return v;
 }
@@ -202,6 +204,17 @@ Tape::Pause::~Pause() {
   if (state_) --state_->paused;
 }
 Tape::Pause Tape::no_grad() { return Pause(state_); }
+
+Tape::Profiling::Profiling(TapeState* state, Profile* profile)
+    : state_(state), outer_(std::exchange(state->profile, profile)) {
+  if (profile) profile->start();
+}
+Tape::Profiling::~Profiling() {
+  if (!state_) return;
+  if (state_->profile) state_->profile->stop();
+  state_->profile = outer_;
+}
+Tape::Profiling Tape::profile(Profile* profile) { return Profiling(state_, profile); }
 
 void Tape::detect_nan(NanCheck check) { state_->nan_check = check; }
 

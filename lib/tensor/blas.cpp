@@ -4,6 +4,9 @@
 
 #include <cblas.h>
 #include <dlfcn.h>
+#ifdef XGRAD_GEMM_ONEDNN
+#include <dnnl.h>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -77,8 +80,21 @@ bool choose_core(const std::string& core) {
   return true;
 }
 
+/// The library that the build has given products to, or "" for OpenBLAS.
+std::string products_library() {
+#if defined(XGRAD_GEMM_ONEDNN)
+  const dnnl_version_t* v = dnnl_version();
+  return detail::text("oneDNN ", v->major, '.', v->minor, '.', v->patch);
+#elif defined(XGRAD_GEMM_CBLAS)
+  return XGRAD_GEMM_CBLAS;
+#else
+  return "";
+#endif
+}
+
 BlasInfo ready() {
   BlasInfo info;
+  info.products = products_library();
   info.library = "BLAS";
   if (auto* config = find<char*()>("openblas_get_config")) {
     const std::string text = config();  // "OpenBLAS 0.3.21 NO_AFFINITY ..."
@@ -109,7 +125,8 @@ const BlasInfo& blas_info() {
 
 std::string blas_summary() {
   const BlasInfo& info = blas_info();
-  std::string line = info.library;
+  std::string line = info.products.empty() ? "" : "products by " + info.products + "; ";
+  line += info.library;
   if (!info.core.empty()) line += ", core " + info.core;
   if (!info.chosen_core.empty()) line += " (repaired, it had picked " + info.chosen_core + ")";
   return line;

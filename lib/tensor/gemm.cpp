@@ -1,6 +1,10 @@
 #include "lib/tensor/gemm.hpp"
 
 #include <cblas.h>
+#ifdef XGRAD_GEMM_ONEDNN
+#include <dlfcn.h>
+#include <dnnl.h>
+#endif
 
 #include <algorithm>
 #include <climits>
@@ -13,10 +17,40 @@
 namespace xgrad {
 namespace {
 
+#ifdef XGRAD_GEMM_ONEDNN
+/// Has oneDNN, where it runs on OpenMP, work on the calling thread alone while this lives. Which OpenMP that
+/// is, oneDNN alone knows: its functions are looked up at run time.
+class OneOpenMPThread {
+ public:
+  OneOpenMPThread() : before_(get && set ? get() : 1) {
+    if (before_ > 1) set(1);
+  }
+  ~OneOpenMPThread() {
+    if (before_ > 1) set(before_);
+  }
+  OneOpenMPThread(const OneOpenMPThread&) = delete;
+  OneOpenMPThread& operator=(const OneOpenMPThread&) = delete;
+
+ private:
+  static inline int (*const get)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_max_threads"));
+  static inline void (*const set)(int) = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT,
+                                                                               "omp_set_num_threads"));
+  int before_;
+};
+
+void blas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, float alpha, const float* a,
+               int lda, const float* b, int ldb, float beta, float* c, int ldc) {
+  const OneOpenMPThread one;
+  const auto flag = [](CBLAS_TRANSPOSE t) { return t == CblasTrans ? 'T' : 'N'; };
+  if (dnnl_sgemm(flag(ta), flag(tb), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) == dnnl_success) return;
+  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+#else
 void blas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, float alpha, const float* a,
                int lda, const float* b, int ldb, float beta, float* c, int ldc) {
   cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
+#endif
 void blas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, double alpha, const double* a,
                int lda, const double* b, int ldb, double beta, double* c, int ldc) {
   cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
@@ -30,6 +64,30 @@ void blas_trsm(CBLAS_SIDE side, CBLAS_UPLO triangle, CBLAS_TRANSPOSE transpose, 
                int n, const double* a, int lda, double* b) {
   cblas_dtrsm(CblasRowMajor, side, triangle, transpose, diagonal, m, n, 1, a, lda, b, n);
 }
+
+/// C in blocks, cut at places that depend on the sizes alone: each block is the same single-threaded product
+/// whatever the number of threads, and so are its bits. Small products stay whole, others become four blocks
+/// or more of up to 512 x 256: cut smaller, or more across the rows, BLAS loses a tenth of its speed.
+struct Blocks {
+  static constexpr std::int64_t kVector = 16;
+  std::int64_t count_m = 1, count_n = 1, rows, columns;
+
+  explicit Blocks(const GemmShape& s) : rows(s.m), columns(s.n) {
+    constexpr std::int64_t kRows = 512, kColumns = 256, kEnough = 4;
+    constexpr double kWork = 8e6;  // of a block at least: about 0.1 ms
+    double work = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+    while ((count_m * count_n < kEnough || rows > kRows || columns > kColumns) && work >= 2 * kWork) {
+      const bool by_rows = rows > 2 * columns;
+      if ((by_rows ? rows : columns) < 2 * kVector) break;
+      (by_rows ? count_m : count_n) *= 2;
+      rows = piece(s.m, count_m), columns = piece(s.n, count_n);
+      work /= 2;
+    }
+  }
+  static std::int64_t piece(std::int64_t extent, std::int64_t count) {
+    return count == 1 ? extent : ((extent + count - 1) / count + kVector - 1) / kVector * kVector;
+  }
+};
 
 template <class T>
 void run(const GemmShape& s, T alpha, const T* a, const T* b, T beta, T* c) {
@@ -49,22 +107,17 @@ void run(const GemmShape& s, T alpha, const T* a, const T* b, T beta, T* c) {
   }
   blas_info();
   const auto ta = s.transpose_a ? CblasTrans : CblasNoTrans, tb = s.transpose_b ? CblasTrans : CblasNoTrans;
-  const auto n = static_cast<int>(s.n), k = static_cast<int>(s.k);
+  const auto k = static_cast<int>(s.k);
   const auto lda = static_cast<int>(stride_a), ldb = static_cast<int>(stride_b),
              ldc = static_cast<int>(stride_c);
-  // Blocks of rows of C, cut at places that depend on the sizes alone: each block is the same single-threaded
-  // product whatever the number of threads, and so are its bits. Small products stay whole.
-  constexpr std::int64_t kRows = 256;
-  constexpr double kWorthCutting = 16e6;
-  const bool cut =
-      s.m > kRows &&
-      2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k) > kWorthCutting;
-  const std::int64_t rows = cut ? kRows : s.m;
-  parallel_for((s.m + rows - 1) / rows, [&](std::int64_t block) {
-    const std::int64_t first = block * rows;
-    const auto count = static_cast<int>(std::min(rows, s.m - first));
-    blas_gemm(ta, tb, count, n, k, alpha, a + (s.transpose_a ? first : first * stride_a), lda, b, ldb, beta,
-              c + first * stride_c, ldc);
+  const Blocks blocks(s);
+  parallel_for(blocks.count_m * blocks.count_n, [&](std::int64_t block) {
+    const std::int64_t i = block / blocks.count_n * blocks.rows, j = block % blocks.count_n * blocks.columns;
+    if (i >= s.m || j >= s.n) return;
+    blas_gemm(ta, tb, static_cast<int>(std::min(blocks.rows, s.m - i)),
+              static_cast<int>(std::min(blocks.columns, s.n - j)), k, alpha,
+              a + (s.transpose_a ? i : i * stride_a), lda, b + (s.transpose_b ? j * stride_b : j), ldb, beta,
+              c + i * stride_c + j, ldc);
   });
 }
 

@@ -20,8 +20,16 @@ enum Pairing { kVectorVector, kVectorScalar, kScalarVector };
 
 inline constexpr std::int64_t kLargestPlaces = 64;
 
+/// A piece of a larger tensor has a step, from one of n to the next, of more than inner.
 struct Extents {
   std::int64_t outer, n, inner;
+  std::int64_t piece_step = 0;
+
+  std::int64_t step() const { return piece_step ? piece_step : inner; }
+};
+
+struct Range {
+  std::int64_t begin, count;
 };
 
 template <class T>
@@ -46,13 +54,14 @@ struct Table {
   void (*softmax_grad)(const T* u, const T* y, Extents e, T* dx, Write write);
   /// dx = u - exp(y) sum(u)
   void (*log_softmax_grad)(const T* u, const T* y, Extents e, T* dx, Write write);
-  /// y = (x - mean) / sqrt(variance + eps) of a tensor [outer, n, inner], each of n by itself; when not
-  /// centred, the mean is taken as 0.
-  void (*normalize)(const T* x, Extents e, double eps, bool centred, T* y, Write write);
+  /// y = (x - mean) / sqrt(variance + eps) of a tensor [outer, n, inner], each of n by itself, for those in a
+  /// range; when not centred, the mean is taken as 0.
+  void (*normalize)(const T* x, Extents e, Range which, double eps, bool centred, T* y, Write write);
   /// Its derivative, from x.
-  void (*normalize_grad)(const T* u, const T* x, Extents e, double eps, bool centred, T* dx, Write write);
-  /// Mean and variance of each of n.
-  void (*moments)(const T* x, Extents e, T* mean, T* variance, Write write);
+  void (*normalize_grad)(const T* u, const T* x, Extents e, Range which, double eps, bool centred, T* dx,
+                         Write write);
+  /// Mean and variance of each of n, for those in a range.
+  void (*moments)(const T* x, Extents e, Range which, T* mean, T* variance, Write write);
   /// Rows of places of a window over several channels of an image, as a matrix [channels window[0] window[1],
   /// rows places(1)]: a row of it holds one element of all windows, 0 in the margin.
   void (*im2col)(const T* image, const Images& channels, const Sliding& sliding, Places rows, T* columns);
@@ -65,9 +74,11 @@ struct Table {
 
   /// y = scale exp(x - shift)
   void (*exp_minus)(const T* x, T shift, T scale, T* y, std::int64_t n, Write write);
-  /// y = x * scale where the number of the element is below the threshold, 0 elsewhere. Elements are numbered
-  /// in groups of 64: number e of a group is word e / 16 of block e % 16 of the group's 16 Philox blocks.
-  void (*dropout)(const T* x, T* y, std::int64_t n, Key key, std::uint64_t threshold, T scale, Write write);
+  /// y = x * scale where the number of the element is below the threshold, 0 elsewhere, for n elements from
+  /// element `begin` on, a multiple of 64. Elements are numbered in groups of 64: number e of a group is word
+  /// e / 16 of block e % 16 of the group's 16 Philox blocks.
+  void (*dropout)(const T* x, T* y, std::int64_t begin, std::int64_t n, Key key, std::uint64_t threshold,
+                  T scale, Write write);
 
   /// y = (x - min) / width
   void (*scale_bytes)(const std::uint8_t* x, T* y, std::int64_t n, T min, T width);

@@ -1,8 +1,10 @@
 // Walking several tensors of different strides in step: what broadcasting, transposing and slicing come to.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "xgrad/tensor/shape.hpp"
 
@@ -43,23 +45,39 @@ struct LoopNest {
     if (rank == 0) rank = 1, extents[0] = 1;
   }
 
+  std::int64_t size() const {
+    std::int64_t n = 1;
+    for (int a = 0; a < rank; ++a) n *= extents[static_cast<std::size_t>(a)];
+    return n;
+  }
+
   /// Calls body(offsets, n, steps) for every run along the innermost axis: where each tensor's run starts,
   /// how long it is, and each tensor's step along it.
   template <class Body>
   void for_each_run(Body&& body) const {
+    for_each_run(0, size(), body);
+  }
+  /// The same for `count` elements from element `begin` on, counted in the order of the loops; the first run
+  /// and the last may be parts of one.
+  template <class Body>
+  void for_each_run(std::int64_t begin, std::int64_t count, Body&& body) const {
+    if (count == 0) return;
     std::array<std::int64_t, K> offsets{}, steps{};
     std::array<std::int64_t, kMaxRank> index{};
     const auto inner = static_cast<std::size_t>(rank - 1);
-    for (std::size_t a = 0; a <= inner; ++a) {
-      if (extents[a] == 0) return;
+    for (std::size_t a = inner + 1; begin > 0 && a-- > 0; begin /= extents[a]) {
+      index[a] = begin % extents[a];
+      for (std::size_t k = 0; k < K; ++k) offsets[k] += strides[k][a] * index[a];
     }
     for (std::size_t k = 0; k < K; ++k) steps[k] = strides[k][inner];
     for (;;) {
-      body(offsets, extents[inner], steps);
-      std::size_t axis = inner;
-      for (;;) {
-        if (axis == 0) return;
-        --axis;
+      const std::int64_t n = std::min(count, extents[inner] - index[inner]);
+      body(std::as_const(offsets), n, std::as_const(steps));
+      count -= n;
+      if (count == 0) return;
+      for (std::size_t k = 0; k < K; ++k) offsets[k] -= strides[k][inner] * index[inner];
+      index[inner] = 0;
+      for (std::size_t axis = inner; axis-- > 0;) {
         for (std::size_t k = 0; k < K; ++k) offsets[k] += strides[k][axis];
         if (++index[axis] < extents[axis]) break;
         for (std::size_t k = 0; k < K; ++k) offsets[k] -= strides[k][axis] * extents[axis];

@@ -125,6 +125,7 @@ int train(const Options& o, Network& network, Optimizer optimizer, const data::M
   const auto range = data::MinMax::fit(mnist.train.pixels);
   data::Batches batches(mnist.train.size(), o.batch_size);
   Metrics metrics(o.metrics);
+  Profiler profiler(o.profile, o.trace);
   Progress progress(o.quiet);
   std::vector<Epoch> epochs;
   Tape tape;
@@ -133,9 +134,12 @@ int train(const Options& o, Network& network, Optimizer optimizer, const data::M
     batches.shuffle(order);
     const auto start = std::chrono::steady_clock::now();
     double loss = 0;
-    for (done = 0; done < batches.size() && !interrupted; ++done) {
-      progress.show(number, done, batches.size());
-      loss += train_step(o, tape, network, optimizer, Batch(tape, mnist.train, range, batches[done]));
+    {
+      const auto profiling = profiler.on(tape);
+      for (done = 0; done < batches.size() && !interrupted; ++done) {
+        progress.show(number, done, batches.size());
+        loss += train_step(o, tape, network, optimizer, Batch(tape, mnist.train, range, batches[done]));
+      }
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     progress.clear();
@@ -153,6 +157,7 @@ int train(const Options& o, Network& network, Optimizer optimizer, const data::M
     }
     metrics.add(epoch);
   }
+  profiler.report();
   draw_plot(o.plot, epochs);
   if (!interrupted) return EXIT_SUCCESS;
   std::fprintf(stderr, "mnist: interrupted after %zu epochs and %lld of %lld batches\n", epochs.size(),

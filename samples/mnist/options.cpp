@@ -60,7 +60,10 @@ bool parse_options(int argc, char** argv, Options& options) {
       "threads", "threads for large products; the results do not depend on it", text("1"), "N")(
       "metrics", "write one line per epoch as CSV", cxxopts::value<std::string>(), "FILE")(
       "plot", "draw both loss curves with gnuplot, as .svg or .png", cxxopts::value<std::string>(), "FILE")(
-      "quiet", "print nothing but errors")("help", "print this");
+      "profile", "print where the time of the training loop went: each op's time, GB/s and GFLOP/s")(
+      "trace", "write the first calls of ops as JSON for chrome://tracing or ui.perfetto.dev",
+      cxxopts::value<std::string>(),
+      "FILE")("quiet", "print nothing but errors and the profile")("help", "print this");
   try {
     const auto given = spec.parse(argc, argv);
     if (given.count("help")) {
@@ -90,9 +93,11 @@ bool parse_options(int argc, char** argv, Options& options) {
     options.threads = number<int>(given, "threads", 1, 1024);
     options.metrics = path("metrics");
     options.plot = path("plot");
+    options.trace = path("trace");
     const auto extension = options.plot.extension();
     require(options.plot.empty() || extension == ".svg" || extension == ".png",
             "--plot: expected a file that ends in .svg or .png, found '" + options.plot.string() + "'");
+    options.profile = given.count("profile") > 0;
     options.quiet = given.count("quiet") > 0;
   } catch (const cxxopts::exceptions::exception& error) {
     throw UsageError(error.what());

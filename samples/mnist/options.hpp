@@ -19,8 +19,8 @@ struct Options {
   std::string loss = "fused";
   std::uint64_t seed = 0;
   int threads = 1;
-  std::filesystem::path metrics, plot;
-  bool quiet = false;
+  std::filesystem::path metrics, plot, trace;
+  bool profile = false, quiet = false;
 };
 
 /// A mistake on the command line: one line that names the option.

@@ -6,8 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-
-#include "xgrad/support/error.hpp"
+#include <iostream>
 
 using xgrad::IoError;
 
@@ -62,6 +61,30 @@ void Metrics::write(const std::string& line) {
     done += static_cast<std::size_t>(n);
   }
   size_ += static_cast<std::int64_t>(line.size());
+}
+
+namespace {
+
+constexpr std::size_t kTracedCalls = 100'000;  // 20 MB of JSON; viewers grow slow beyond
+
+}  // namespace
+
+Profiler::Profiler(bool print, const std::filesystem::path& trace)
+    : print_(print), path_(trace.string()), profile_(trace.empty() ? 0 : kTracedCalls) {
+  if (trace.empty()) return;
+  trace_.open(trace);
+  if (!trace_) throw IoError("trace: cannot write " + path_ + ": " + std::strerror(errno));
+}
+
+xgrad::Tape::Profiling Profiler::on(xgrad::Tape& tape) {
+  return tape.profile(print_ || trace_.is_open() ? &profile_ : nullptr);
+}
+
+void Profiler::report() {
+  if (print_) profile_.print(std::cout);
+  if (!trace_.is_open()) return;
+  profile_.write_trace(trace_);
+  if (!trace_.flush()) throw IoError("trace: cannot write " + path_ + ": " + std::strerror(errno));
 }
 
 namespace {

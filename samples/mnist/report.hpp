@@ -1,10 +1,14 @@
-// What a training run shows and leaves: the progress bar, the metrics file, the plot.
+// What a training run shows and leaves: the progress bar, the metrics file, the profile,
+// the plot.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
+
+#include "xgrad/xgrad.hpp"
 
 /// The figures of one epoch.
 struct Epoch {
@@ -41,6 +45,23 @@ class Metrics {
   std::string path_;
   int file_ = -1;
   std::int64_t size_ = 0;
+};
+
+/// What `--profile` and `--trace` ask for; by themselves, nothing is measured.
+class Profiler {
+ public:
+  /// Creates the file for the trace, when a path is given. @throws xgrad::IoError
+  Profiler(bool print, const std::filesystem::path& trace);
+  /// Measures what the tape does while the result lives.
+  [[nodiscard]] xgrad::Tape::Profiling on(xgrad::Tape& tape);
+  /// Prints the table and writes the trace. @throws xgrad::IoError
+  void report();
+
+ private:
+  bool print_;
+  std::string path_;
+  std::ofstream trace_;
+  xgrad::Profile profile_;
 };
 
 /// @throws xgrad::IoError when gnuplot is not there or the folder cannot be written: to be found out before

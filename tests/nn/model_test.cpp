@@ -4,6 +4,7 @@
 #include "tests/tape/helpers.hpp"
 #include "xgrad/nn/layers.hpp"
 #include "xgrad/nn/sequential.hpp"
+#include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/loss.hpp"
 #include "xgrad/optim/optimizer.hpp"
 #include "xgrad/support/threads.hpp"
@@ -170,4 +171,49 @@ TEST_CASE("training: it learns") {
     CHECK(run[0] > 2);
     CHECK(run[59] < (adam ? 1.2 : 0.3));
   }
+}
+
+namespace {
+
+template <class Optimizer>
+Values trained(bool packed, const typename std::type_identity<decltype(Optimizer::options)>::type& options) {
+  Generator random(3);
+  nn::Sequential net(nn::Dense(12, 33, random, {.l2 = 1e-3}), nn::ReLU{}, nn::Dropout(0.5, random),
+                     nn::Dense(33, 7, random));
+  if (packed) nn::pack(net);
+  Optimizer optimizer(nn::parameters(net), options);
+  xt::xarray<float> x = xt::zeros<float>({20, 12});
+  xt::xarray<std::int64_t> labels = xt::zeros<std::int64_t>({20});
+  for (float& v : x) v = static_cast<float>(random.normal());
+  for (std::int64_t& label : labels) label = random.below(7);
+  Tape tape;
+  for (int step = 0; step < 30; ++step) {
+    optimizer.zero_grad();
+    backward(softmax_cross_entropy(net(tape.constant(x)), tape.constant(labels)) + nn::penalty(net, tape));
+    optimizer.step();
+  }
+  Values result;
+  for (const Parameter& p : nn::parameters(net)) {
+    for (double v : value_of(p)) result.push_back(v);
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("pack: a network of packed parameters trains to the same bits") {
+  CHECK(same_bits(trained<optim::SGD>(true, {.lr = 0.1, .momentum = 0.9}),
+                  trained<optim::SGD>(false, {.lr = 0.1, .momentum = 0.9})));
+  CHECK(same_bits(trained<optim::Adam>(true, {.lr = 0.01}), trained<optim::Adam>(false, {.lr = 0.01})));
+}
+
+TEST_CASE("pack: layers that share a parameter, models together") {
+  Generator random(1);
+  nn::Dense shared(4, 4, random), tied(4, 4, random);
+  tied.weight = shared.weight.share();
+  nn::Sequential net(std::move(shared), std::move(tied)), other(nn::Dense(4, 1, random));
+  nn::pack(net, other);
+  const std::vector<Parameter> all = nn::parameters(net, other);
+  REQUIRE(all.size() == 5);
+  for (std::size_t i = 1; i < all.size(); ++i) CHECK(all[i - 1].precedes(all[i]));
 }

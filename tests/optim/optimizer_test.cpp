@@ -203,3 +203,45 @@ TEST_CASE("optimizers: they outlive the model's own handles") {
   moved.step();
   CHECK(value_of(moved.parameters()[0]) == Values{0});
 }
+
+namespace {
+
+/// Values after steps in which some parameters have no gradient, of sizes with and without tails.
+template <class Optimizer>
+Values trained(Optimizer make(std::vector<Parameter>), bool packed) {
+  std::vector<Parameter> all;
+  for (const std::int64_t size : {37, 16, 1, 0, 200, 5}) {
+    all.push_back(Parameter({size == 16 ? DType::float32 : DType::float64, Shape{size}}, "p"));
+  }
+  Optimizer optimizer = make(handles({&all[0], &all[1], &all[2], &all[3], &all[4], &all[5]}));
+  if (packed) pack(all);
+  Tape tape;
+  for (int step = 0; step < kSteps; ++step) {
+    optimizer.zero_grad();
+    Var loss = tape.constant(0, DType::float64);
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      if (k == 1 || (k == 4 && step % 3 == 0) || (k == 5 && step < 7)) continue;
+      const Var w = tape.leaf(all[k]);
+      loss = loss + sum(cos(w + 0.1 * step + static_cast<double>(k)) * (w - 3.0));
+    }
+    backward(loss);
+    optimizer.step();
+  }
+  Values result;
+  for (const Parameter& p : all) {
+    for (double v : value_of(p)) result.push_back(v);
+    result.push_back(static_cast<double>(p.version()));
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("optimizers: packed parameters become the same to the bit") {
+  using Parameters = std::vector<Parameter>;
+  const auto check = [](auto make) { CHECK(same_bits(trained(+make, true), trained(+make, false))); };
+  check([](Parameters p) { return SGD(std::move(p), {.lr = 0.1, .weight_decay = 0.01}); });
+  check([](Parameters p) { return SGD(std::move(p), {.lr = 0.1, .momentum = 0.9, .nesterov = true}); });
+  check([](Parameters p) { return Adam(std::move(p), {.lr = 0.1}); });
+  check([](Parameters p) { return Adam(std::move(p), {.lr = 0.1, .epsilon = 0, .weight_decay = 0.1}); });
+}

@@ -50,7 +50,11 @@ done
 refuses "expected 1568 bytes" --data damaged --metrics kept.csv
 [[ ! -e kept.csv ]] || fail "a metrics file was made though the data was damaged"
 refuses "metrics: cannot write $folder/no/such/folder.csv" --epochs 1 --metrics "$folder/no/such/folder.csv"
+refuses "trace: cannot write $folder/no/such/folder.json: No such file" --epochs 1 --trace "$folder/no/such/folder.json"
+refuses "trace: cannot write $folder: Is a directory" --epochs 1 --trace "$folder"
+refuses "--trace: expected a path, found ''" --trace ''
 if [[ -w /dev/full ]]; then
+  refuses "trace: cannot write /dev/full" --epochs 1 --quiet --trace /dev/full
   code=0
   "$mnist" --epochs 1 --metrics /dev/full >out 2>err || code=$?
   [[ $code == 2 ]] && grep -q "cannot write /dev/full: No space left on device" err || fail "a full disk: $code, $(cat err)"
@@ -86,6 +90,17 @@ paste -d, <(columns a.csv) <(columns e.csv) | awk -F, 'NR > 1 { d = $2 - $6; e =
   fail "fused and composed differ by more than 1e-3"
 run f.csv --optimizer adam --lr 0.001 --init kaiming --reg 1e-4 --hidden 32 --batch-size 64 --dropout 0.2
 awk -F, 'NR == 3 && $4 < 0.5 { exit 1 }' f.csv || fail "Adam learned nothing: $(cat f.csv)"
+
+# The profile: the training loop's ops and nothing of the evaluation, after the run; the figures stay the same.
+run h.csv --quiet --profile --trace trace.json
+cmp -s <(columns a.csv) <(columns h.csv) || fail "a profile changed the figures"
+calls() { awk -v op="$1" -v phase="$2" '$1 == op && $2 == phase { print $3 }' out; }
+steps=$((2 * 160)) # 8000 drawn digits in batches of 50, twice
+[[ $(head -1 out) =~ ^op\ +phase\ +calls\ .*GFLOP/s$ ]] || fail "the profile's first line: $(cat out)"
+[[ $(calls linear forward) == $((2 * steps)) ]] || fail "the profile's calls of linear: $(cat out)"
+[[ $(calls matmul backward) == $((3 * steps)) ]] || fail "the profile's calls of matmul: $(cat out)"
+grep -q '^between ops ' out && grep -q '^total ' out || fail "the profile's last lines: $(cat out)"
+[[ $(head -c 1 trace.json) == '{' && $(grep -c '"ph":"X"' trace.json) -gt $((5 * steps)) ]] || fail "the trace"
 
 # Interruption: the epochs that were finished are in the metrics, whole.
 "$mnist" --epochs 1000 --metrics g.csv >out 2>err &

@@ -2,8 +2,16 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "xgrad/support/error.hpp"
@@ -94,4 +102,70 @@ TEST_CASE("set_num_threads: again and again, up and down, and what it refuses (t
   CHECK_THROWS_AS(set_num_threads(0), Error);
   CHECK(num_threads() == 2);
   CHECK(each_once(10));
+}
+
+TEST_CASE("parallel_pieces: cut at the same places for every number of threads (threads)") {
+  for (std::int64_t n : {std::int64_t{0}, std::int64_t{1}, 2 * kPiece - 1, 2 * kPiece, 5 * kPiece + 7}) {
+    for (std::int64_t each : {std::int64_t{1}, std::int64_t{100}, 3 * kPiece}) {
+      if (each > 1 && n > 1) n = std::min<std::int64_t>(n, 1000);
+      CAPTURE(n);
+      CAPTURE(each);
+      std::vector<std::pair<std::int64_t, std::int64_t>> one;
+      for (int threads : {1, 2, 4}) {
+        const Threads set(threads);
+        std::mutex mutex;
+        std::vector<std::pair<std::int64_t, std::int64_t>> pieces;
+        parallel_pieces(n, each, [&](std::int64_t begin, std::int64_t count) {
+          const std::lock_guard lock(mutex);
+          pieces.emplace_back(begin, count);
+        });
+        std::sort(pieces.begin(), pieces.end());
+        std::int64_t end = 0;
+        for (const auto& [begin, count] : pieces) {
+          CHECK(begin == end);
+          end += count;
+        }
+        CHECK(end == n);
+        CHECK((pieces.size() == 1) == (n < 2 || n * each < 2 * kPiece));
+        if (threads == 1) one = pieces;
+        CHECK(pieces == one);
+      }
+    }
+  }
+}
+
+// Thread sanitizer does not support threads in the child of a process that has some.
+#ifndef __SANITIZE_THREAD__
+TEST_CASE("fork: a child has threads of its own") {
+  const Threads set(3);
+  REQUIRE(each_once(100));
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    bool ok = num_threads() == 3 && each_once(100, 20);
+    set_num_threads(2);
+    ok = ok && each_once(100, 20);
+    _exit(ok ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(each_once(100, 20));
+}
+#endif
+
+// tests/CMakeLists.txt runs this one by itself under several environments: the variable is read once.
+TEST_CASE("threads: XGRAD_NUM_THREADS is the number at the start") {
+  const char* given = std::getenv("XGRAD_NUM_THREADS");
+  const std::string text = given ? given : "1";
+  if (text == "two" || text == "0" || text == "4x" || text.empty()) {
+    const std::string message = "XGRAD_NUM_THREADS: expected a whole number from 1 up, found '" + text + "'";
+    CHECK_THROWS_WITH_AS(num_threads(), message.c_str(), Error);
+    CHECK_THROWS_AS(each_once(10), Error);
+    CHECK(each_once(1));
+  } else if (text == "3") {
+    CHECK(num_threads() == 3);
+    CHECK(each_once(100, 20));
+  }
 }

@@ -20,6 +20,7 @@
 #include "xgrad/optim/optimizer.hpp"
 #include "xgrad/support/threads.hpp"
 #include "xgrad/tape/grad.hpp"
+#include "xgrad/tape/profile.hpp"
 
 namespace {
 
@@ -146,6 +147,26 @@ TEST_CASE("allocations: the network of MNIST, SGD") {
       total += static_cast<double>(loss.item<float>());
     });
     CHECK(total > 0);
+  }
+}
+
+TEST_CASE("allocations: packed parameters, a profile that is attached and not") {
+  Generator random(1);
+  const Data& d = data();
+  nn::Sequential net(nn::Dense(60, 32, random), nn::ReLU{}, nn::Dense(32, 10, random));
+  nn::pack(net);
+  optim::Adam adam(nn::parameters(net));
+  Tape tape;
+  Profile profile;
+  const auto step = [&] {
+    adam.zero_grad();
+    backward(softmax_cross_entropy(net(tape.constant(d.pixels)), tape.constant(d.labels)));
+    adam.step();
+  };
+  SUBCASE("not") { check_steps(step); }
+  SUBCASE("attached") {
+    const auto on = tape.profile(&profile);
+    check_steps(step);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "tests/tape/helpers.hpp"
 #include "xgrad/ops/linalg.hpp"
+#include "xgrad/tape/flow.hpp"
 
 using namespace xgrad;
 using namespace xgrad::test;
@@ -273,4 +274,91 @@ TEST_CASE("backward: float32 and float64 live side by side") {
   CHECK(grad_of(f) == Values{2, 4});
   CHECK(grad_of(d) == Values{2, 4});
   CHECK(f.grad<float>()(1) == 4);
+}
+
+namespace {
+
+std::vector<Parameter> handles(std::initializer_list<const Parameter*> parameters) {
+  std::vector<Parameter> all;
+  for (const Parameter* p : parameters) all.push_back(p->share());
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("pack: values and gradients stay, side by side, as long as anybody needs them") {
+  std::optional<Parameter> a(std::in_place, Array{1, 2, 3}, "a");
+  Parameter b(xt::xarray<float>{4}, "b"), c(Array{{5, 6}}, "c"), d({DType::float32, Shape{0}}, "d");
+  Tape tape;
+  backward(sum(tape.leaf(*a) * 2.0));
+  const std::uint64_t version = a->version();
+  std::vector<Parameter> all = handles({&*a, &b, &c, &d});
+  CHECK_FALSE(a->precedes(c));
+  pack(all);
+  CHECK(a->precedes(c));  // each dtype by itself
+  CHECK(b.precedes(d));
+  CHECK_FALSE(a->precedes(b));
+  CHECK_FALSE(c.precedes(*a));
+  CHECK(c.view().as<double>() == a->view().as<double>() + 8);
+  for (const Parameter& p : all) CHECK(reinterpret_cast<std::uintptr_t>(p.view().data) % 64 == 0);
+  CHECK(value_of(*a) == Values{1, 2, 3});
+  CHECK(value_of(b) == Values{4});
+  CHECK(value_of(c) == Values{5, 6});
+  CHECK(grad_of(*a) == Values{2, 2, 2});
+  CHECK_FALSE(c.has_grad());
+  CHECK(a->version() == version);  // no write
+
+  // Gradients go where they belong.
+  backward(sum(tape.leaf(*a) * 3.0) + sum(tape.leaf(c)));
+  CHECK(grad_of(*a) == Values{5, 5, 5});
+  CHECK(grad_of(c) == Values{1, 1});
+  CHECK(c.grad_view().as<double>() == a->grad_view().as<double>() + 8);
+
+  // A clone is not packed; a handle may be moved; the others may go.
+  Parameter copy = a->clone(), moved = std::move(*a);
+  copy.mutable_value<double>()(0) = 9;
+  CHECK(value_of(moved) == Values{1, 2, 3});
+  CHECK_FALSE(copy.precedes(c));
+  CHECK(moved.precedes(c));
+  all.clear();
+  a.reset();
+  moved = Parameter();
+  CHECK(value_of(c) == Values{5, 6});
+  CHECK(grad_of(c) == Values{1, 1});
+
+  // Again, in part.
+  std::vector<Parameter> again = handles({&c, &copy});
+  pack(again);
+  CHECK(c.precedes(copy));
+  CHECK(value_of(copy) == Values{9, 2, 3});
+  pack({});
+  std::vector<Parameter> empty(1);
+  CHECK_ERROR(pack(empty), Error, "parameter: empty, it was moved from or never given a value");
+}
+
+TEST_CASE("pack: between recording and backward") {
+  const Parameter w(Array{1, 2}, "w");
+  std::vector<Parameter> all = handles({&w});
+  Tape tape;
+  const Var x = tape.leaf(w), loss = sum(x * x);
+  pack(all);
+  CHECK(values(x) == Values{1, 2});
+  backward(loss);
+  CHECK(grad_of(w) == Values{2, 4});
+  all[0].mutable_value<double>()(0) = 7;
+  CHECK(values(tape.leaf(w)) == Values{7, 2});
+  CHECK(values(x) == Values{1, 2});
+
+  // A slot that stands for one value after the other follows the parameter.
+  (void)tape.leaf(w);
+  pack(all);
+  all[0].mutable_value<double>()(0) = 8;
+  CHECK(values(tape.leaf(w)) == Values{8, 2});
+
+  const auto pack_inside = [&](const Var&) { return pack(all), Var(); };
+  CHECK_ERROR(backward(sum(with_hook(tape.leaf(w), pack_inside))), Error,
+              "pack: parameter w is in use by a backward pass");
+  pack(all);  // it is over
+  backward(sum(tape.leaf(w)));
+  CHECK(grad_of(w) == Values{1, 1});
 }

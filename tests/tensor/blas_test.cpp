@@ -21,12 +21,13 @@ TEST_CASE("blas: what is reported") {
   const BlasInfo& info = blas_info();
   CHECK(&info == &blas_info());
   CHECK_FALSE(info.library.empty());
+  const std::string products = info.products.empty() ? "" : "products by " + info.products + "; ";
   if (info.chosen_core.empty()) {
-    CHECK(blas_summary() == info.library + (info.core.empty() ? "" : ", core " + info.core));
+    CHECK(blas_summary() == products + info.library + (info.core.empty() ? "" : ", core " + info.core));
   } else {
     CHECK(info.core != info.chosen_core);
-    CHECK(blas_summary() ==
-          info.library + ", core " + info.core + " (repaired, it had picked " + info.chosen_core + ")");
+    CHECK(blas_summary() == products + info.library + ", core " + info.core + " (repaired, it had picked " +
+                                info.chosen_core + ")");
   }
   CHECK(environment("OPENBLAS_CORETYPE") == before);  // nothing is left behind for child processes
   const std::string isa = kernel_isa();

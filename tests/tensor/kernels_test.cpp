@@ -264,7 +264,7 @@ TEST_CASE_TEMPLATE("kernels: dropout makes the numbers of its definition", T, fl
         expected.push_back(number < threshold ? 2 * static_cast<double>(x[i]) : 0);
       }
       check<T>(expected, kTolerance<T>,
-               [&](T* y, Write write) { table.dropout(x.data(), y, n, key, threshold, T(2), write); });
+               [&](T* y, Write write) { table.dropout(x.data(), y, 0, n, key, threshold, T(2), write); });
     }
   }
 }

@@ -96,6 +96,14 @@ std::vector<Parameter> buffers(Models&... models) {
   return all;
 }
 
+/// Packs the parameters of a model, or of several together, into one block of values and one of gradients
+/// (see xgrad::pack): an optimiser then writes them in one loop, and what is sent or stored is one piece.
+template <Visitable... Models>
+void pack(Models&... models) {
+  std::vector<Parameter> all = parameters(models...);
+  xgrad::pack(all);
+}
+
 /// Switches dropout and the like on (training) or off (use).
 template <Visitable Model>
 void set_training(Model& model, bool training) {

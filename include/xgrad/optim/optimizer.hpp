@@ -3,30 +3,32 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "xgrad/support/memory.hpp"
 #include "xgrad/tape/parameter.hpp"
 
 namespace xgrad::optim {
 
-/// What all optimisers share: the parameters, and memory beside each of them.
+/// What all optimisers share: the parameters, and memory beside each of them. Neighbours that `pack` has put
+/// into one block are updated in one loop, with the same result to the bit as one by one.
 class Optimizer {
  public:
-  /// Forgets the gradients of all parameters.
+  /// Forgets the gradients of all parameters; their memory is not touched.
   void zero_grad();
   const std::vector<Parameter>& parameters() const { return parameters_; }
 
  protected:
-  explicit Optimizer(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {}
+  explicit Optimizer(std::vector<Parameter> parameters);
   ~Optimizer() = default;
   Optimizer(Optimizer&&) = default;
   Optimizer& operator=(Optimizer&&) = default;
 
-  /// One zero-filled array per parameter, of its dtype and size.
-  using Memory = std::vector<std::unique_ptr<std::byte[]>>;
-  Memory make_memory() const;
+  /// Zeros for every parameter, as if they were packed: that of parameter i starts at offsets_[i].
+  using Memory = detail::AlignedMemory;
+  Memory make_memory() const { return detail::make_aligned(offsets_.back()); }
   std::vector<Parameter> parameters_;
+  std::vector<std::size_t> offsets_;
 };
 
 struct SGDOptions {
@@ -70,7 +72,7 @@ class Adam : public Optimizer {
 
  private:
   Memory first_, second_;
-  std::vector<std::int64_t> steps_;  // of each parameter
+  std::vector<std::int64_t> steps_;  // of each parameter; only those that agree are updated together
 };
 
 }  // namespace xgrad::optim

@@ -18,6 +18,8 @@
 //     void describe(std::ostream& out) const;   // the attributes, for `print`
 //     std::size_t workspace(Operands x) const;  // bytes of memory that eval works in, lent by the tape:
 //                                               // eval(x, y, write, void* workspace), aligned for any type
+//     double flops(Operands x, const Shape& y) const;  // floating-point operations of eval, for a Profile:
+//                                                      // a multiplication and an addition are two
 //
 // An op without vjp that is not constant throws NotDifferentiable when a derivative has to pass through it.
 // Attributes are plain numbers, which costs nothing; one that owns something (a function, a Var) is copied to
@@ -104,10 +106,11 @@ struct OpInfo {
   Reads reads_of(std::size_t operand) const {
     return reads.empty() ? kReadsNothing : reads[std::min(operand, reads.size() - 1)];
   }
-  void (*describe)(const void* op, std::ostream& out);   // null: no attributes worth printing
-  std::size_t (*workspace)(const void* op, Operands x);  // null: none
-  void (*copy)(const void* op, void* place);             // null: the bytes are all there is to copy
-  void (*destroy)(void* op) noexcept;                    // null: nothing to do
+  void (*describe)(const void* op, std::ostream& out);          // null: no attributes worth printing
+  std::size_t (*workspace)(const void* op, Operands x);         // null: none
+  double (*flops)(const void* op, Operands x, const Shape& y);  // null: not counted
+  void (*copy)(const void* op, void* place);                    // null: the bytes are all there is to copy
+  void (*destroy)(void* op) noexcept;                           // null: nothing to do
 };
 
 namespace detail {
@@ -122,6 +125,8 @@ template <class Op>
 constexpr bool has_describe = requires(const Op& op, std::ostream& out) { op.describe(out); };
 template <class Op>
 constexpr bool has_workspace = requires(const Op& op, Operands x) { op.workspace(x); };
+template <class Op>
+constexpr bool has_flops = requires(const Op& op, Operands x, const Shape& y) { op.flops(x, y); };
 
 template <class Op>
 constexpr OpInfo make_op_info() {
@@ -150,6 +155,11 @@ constexpr OpInfo make_op_info() {
   }
   if constexpr (has_describe<Op>) {
     info.describe = [](const void* op, std::ostream& out) { static_cast<const Op*>(op)->describe(out); };
+  }
+  if constexpr (has_flops<Op>) {
+    info.flops = [](const void* op, Operands x, const Shape& y) {
+      return static_cast<const Op*>(op)->flops(x, y);
+    };
   }
   if constexpr (!std::is_trivially_copyable_v<Op>) {
     info.copy = [](const void* op, void* place) { new (place) Op(*static_cast<const Op*>(op)); };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "xgrad/tape/var.hpp"
@@ -84,6 +85,9 @@ class Parameter {
   ConstView view() const;
   View value_view();
   View grad_view() const;
+  /// Whether the value and the gradient of `next` lie behind this one's in the same memory, with nothing but
+  /// padding between; see `pack`.
+  bool precedes(const Parameter& next) const;
 
  private:
   friend struct detail::Access;
@@ -99,5 +103,11 @@ class Parameter {
 
   std::shared_ptr<detail::ParameterState> state_;
 };
+
+/// Moves the values of parameters into one block of memory and their gradients into another, in their order
+/// and each on a boundary of 64 bytes; float32 and float64 apart. They stay parameters like all others: the
+/// blocks live as long as one of them does, a clone has memory of its own, to be packed again is to be moved
+/// again. Views of them taken before end here. @throws Error inside a backward pass.
+void pack(std::span<Parameter> parameters);
 
 }  // namespace xgrad

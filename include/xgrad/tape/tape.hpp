@@ -21,6 +21,8 @@
 
 namespace xgrad {
 
+class Profile;
+
 /// Counts of a tape, for tests and for the curious.
 struct TapeStatistics {
   std::size_t instructions = 0;  ///< recorded and not yet consumed
@@ -97,6 +99,23 @@ class Tape {
     detail::TapeState* state_;
   };
   [[nodiscard]] Pause no_grad();
+
+  /// While it lives, the ops that this tape computes are measured for a Profile, which must live longer.
+  class Profiling {
+   public:
+    Profiling(Profiling&& other) noexcept
+        : state_(std::exchange(other.state_, nullptr)), outer_(other.outer_) {}
+    Profiling& operator=(Profiling&&) = delete;
+    ~Profiling();
+
+   private:
+    friend class Tape;
+    Profiling(detail::TapeState* state, Profile* profile);
+    detail::TapeState* state_;
+    Profile* outer_;
+  };
+  /// Null: nothing is measured.
+  [[nodiscard]] Profiling profile(Profile* profile);
 
   /// From now on every result and every cotangent is looked at, and the first that holds a NaN (or an
   /// infinity) throws NonFinite: which op made it, in which scope it was recorded, and whether its operands

@@ -48,8 +48,8 @@ double mean_square(const T* x, const Extents& e, std::int64_t which, T centre) {
 }
 
 template <class T>
-void normalize(const T* x, Extents e, double eps, bool centred, T* y, Write write) {
-  for (std::int64_t which = 0; which < e.n; ++which) {
+void normalize(const T* x, Extents e, Range range, double eps, bool centred, T* y, Write write) {
+  for (std::int64_t which = range.begin; which < range.begin + range.count; ++which) {
     const T mean = centred ? static_cast<T>(mean_of(x, e, which)) : T(0);
     const T scale = static_cast<T>(1 / std::sqrt(mean_square(x, e, which, mean) + eps));
     for_each_run(e, which, [&](std::int64_t start, std::int64_t n) {
@@ -62,8 +62,9 @@ void normalize(const T* x, Extents e, double eps, bool centred, T* y, Write writ
 
 // With y = (x - mean) scale: dx = scale (u - mean(u) - y mean(u y)).
 template <class T>
-void normalize_grad(const T* u, const T* x, Extents e, double eps, bool centred, T* dx, Write write) {
-  for (std::int64_t which = 0; which < e.n; ++which) {
+void normalize_grad(const T* u, const T* x, Extents e, Range range, double eps, bool centred, T* dx,
+                    Write write) {
+  for (std::int64_t which = range.begin; which < range.begin + range.count; ++which) {
     const T mean = centred ? static_cast<T>(mean_of(x, e, which)) : T(0);
     const double scale = 1 / std::sqrt(mean_square(x, e, which, mean) + eps);
     const double along = mean_of<T>(e, which, [&](auto i, auto count) {
@@ -82,8 +83,8 @@ void normalize_grad(const T* u, const T* x, Extents e, double eps, bool centred,
 }
 
 template <class T>
-void moments(const T* x, Extents e, T* mean, T* variance, Write write) {
-  for (std::int64_t which = 0; which < e.n; ++which) {
+void moments(const T* x, Extents e, Range range, T* mean, T* variance, Write write) {
+  for (std::int64_t which = range.begin; which < range.begin + range.count; ++which) {
     const T m = static_cast<T>(mean_of(x, e, which));
     put_one(mean + which, m, write);
     put_one(variance + which, static_cast<T>(mean_square(x, e, which, m)), write);

@@ -91,16 +91,17 @@ void random_group(Key key, std::uint64_t first, std::uint32_t* out) {
 }
 
 template <class T>
-void dropout(const T* x, T* y, std::int64_t n, Key key, std::uint64_t threshold, T scale, Write write) {
+void dropout(const T* x, T* y, std::int64_t begin, std::int64_t n, Key key, std::uint64_t threshold, T scale,
+             Write write) {
   std::uint32_t numbers[kGroup];
   T factor[kGroup];
   // The threshold is in [0, 2^32]; keeping everything is the one case that 32 bits cannot compare.
   const bool all = threshold > 0xFFFFFFFFu;
   const auto limit = static_cast<std::uint32_t>(threshold);
-  for (std::int64_t first = 0; first < n; first += kGroup) {
+  for (std::int64_t first = begin; first < begin + n; first += kGroup) {
     random_group(key, static_cast<std::uint64_t>(first) / 4, numbers);
     for (int i = 0; i < kGroup; ++i) factor[i] = all || numbers[i] < limit ? scale : T(0);
-    const std::int64_t count = n - first < kGroup ? n - first : kGroup;
+    const std::int64_t left = begin + n - first, count = left < kGroup ? left : kGroup;
     // A dropped element is 0 whatever it was, infinite and NaN included.
     if (write == Write::assign) {
       for (std::int64_t i = 0; i < count; ++i)

@@ -53,12 +53,12 @@ Batch<T> sum_column(const T* x, std::int64_t rows, std::int64_t stride, std::int
 
 template <class T>
 void sum(const T* x, Extents e, T* y, Write write) {
-  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.inner, y += e.inner) {
-    if (e.inner == 1) {
+  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.step(), y += e.inner) {
+    if (e.step() == 1) {
       put_one(y, sum_row(x, e.n), write);
     } else {
       for_batches<T>(e.inner, y, write,
-                     [&](auto i, auto count) { return sum_column(x + i, e.n, e.inner, count); });
+                     [&](auto i, auto count) { return sum_column(x + i, e.n, e.step(), count); });
     }
   }
 }
@@ -82,8 +82,8 @@ Batch<T> best_of(const Batch<T>& a, const Batch<T>& b) {
 template <class Order, class T>
 void extremum(const T* x, Extents e, T* y, Write write) {
   constexpr T kNone = static_cast<T>(Order::kNone);
-  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.inner, y += e.inner) {
-    if (e.inner == 1) {
+  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.step(), y += e.inner) {
+    if (e.step() == 1) {
       Batch<T> top(kNone);
       std::int64_t i = 0;
       for (; i + kLanes<T> <= e.n; i += kLanes<T>) top = best_of<Order, T>(top, load(x + i));
@@ -97,7 +97,7 @@ void extremum(const T* x, Extents e, T* y, Write write) {
       for_batches<T>(e.inner, y, write, [&](auto i, auto count) {
         Batch<T> top(kNone);
         for (std::int64_t r = 0; r < e.n; ++r)
-          top = best_of<Order, T>(top, load_up_to(x + r * e.inner + i, count, kNone));
+          top = best_of<Order, T>(top, load_up_to(x + r * e.step() + i, count, kNone));
         return top;
       });
     }

@@ -22,8 +22,8 @@ struct Line {
     const std::int64_t steps = (n + kLanes<T> - 1) / kLanes<T>;
     return {steps, kLanes<T>, kLanes<T>, n - (steps - 1) * kLanes<T>, true};
   }
-  static Line across(std::int64_t n, std::int64_t inner, std::int64_t count) {
-    return {n, inner, count, count, false};
+  static Line across(std::int64_t n, std::int64_t stride, std::int64_t count) {
+    return {n, stride, count, count, false};
   }
 
   std::int64_t lanes(std::int64_t k) const { return k + 1 < steps ? count : last_count; }
@@ -73,13 +73,13 @@ template <class T, class Body>
 void for_lines(Extents e, Body&& body) {
   if (e.n == 0) return;
   for (std::int64_t o = 0; o < e.outer; ++o) {
-    if (e.inner == 1) {
+    if (e.step() == 1) {
       body(Line<T>::along_row(e.n), o * e.n, o);
       continue;
     }
     for (std::int64_t i = 0; i < e.inner; i += kLanes<T>) {
       const std::int64_t left = e.inner - i;
-      body(Line<T>::across(e.n, e.inner, left < kLanes<T> ? left : kLanes<T>), o * e.n * e.inner + i,
+      body(Line<T>::across(e.n, e.step(), left < kLanes<T> ? left : kLanes<T>), o * e.n * e.step() + i,
            o * e.inner + i);
     }
   }

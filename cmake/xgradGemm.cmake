@@ -1,0 +1,23 @@
+# Makes the target xgrad::gemm: the library, besides OpenBLAS, that XGRAD_GEMM gives the matrix products to. Linked
+# before xgrad::openblas, whose functions of the same names it hides. Installed beside xgradConfig.cmake.
+set(XGRAD_GEMM_LIBRARIES "")
+if(XGRAD_GEMM STREQUAL "onednn")
+  # Not oneDNN's package file, which looks for OpenCL as well.
+  find_library(XGRAD_ONEDNN_LIBRARY dnnl REQUIRED)
+  find_path(XGRAD_ONEDNN_INCLUDE_DIR dnnl.h REQUIRED)
+  mark_as_advanced(XGRAD_ONEDNN_LIBRARY XGRAD_ONEDNN_INCLUDE_DIR)
+  set(XGRAD_GEMM_LIBRARIES ${XGRAD_ONEDNN_LIBRARY})
+elseif(XGRAD_GEMM STREQUAL "cblas")
+  if(NOT XGRAD_CBLAS)
+    find_package(BLAS REQUIRED)
+    set(XGRAD_CBLAS ${BLAS_LIBRARIES})
+  endif()
+  set(XGRAD_GEMM_LIBRARIES ${XGRAD_CBLAS})
+endif()
+if(NOT TARGET xgrad::gemm)
+  add_library(xgrad::gemm INTERFACE IMPORTED)
+  set_target_properties(xgrad::gemm PROPERTIES INTERFACE_LINK_LIBRARIES "${XGRAD_GEMM_LIBRARIES}")
+  if(XGRAD_GEMM STREQUAL "onednn")
+    set_target_properties(xgrad::gemm PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${XGRAD_ONEDNN_INCLUDE_DIR}")
+  endif()
+endif()
