@@ -79,6 +79,7 @@ OpCase unary(const char* name, Var (*f)(const Var&), double (*reference)(double)
           .reference = [reference](const Arrays& x) { return naive::map(x[0], reference); },
           .sets = unary_sets,
           .domains = {std::move(domain)},
+          .elementwise = true,
           .errors = {fails_for_integers(name, f)}};
 }
 
@@ -90,6 +91,7 @@ OpCase binary(const char* name, Var (*f)(const Var&, const Var&), double (*refer
       .reference = [reference](const Arrays& x) { return naive::map(x[0], x[1], reference); },
       .sets = binary_sets,
       .domains = std::move(domains),
+      .elementwise = true,
       .errors = {fails<ShapeError>({{4, 3}, {4}}, name_and(name, "shapes [4, 3] and [4] do not broadcast")),
                  fails_when<DTypeError>([f](Tape& t) { f(ones(t, {2}), ones(t, {2}, DType::float32)); },
                                         name_and(name, "dtypes differ, float64 and float32")),

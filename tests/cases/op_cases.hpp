@@ -1,5 +1,5 @@
-// The case table: a row for every op and every public function of include/xgrad/ops. op_cases_test.cpp makes
-// of each row all the tests that ops have in common; what is special about an op is tested in tests/ops.
+// The case table: a row for every op and every public function of include/xgrad/ops. The tests of this folder
+// make of each row what ops have in common; what is special about an op is tested in tests/ops.
 //
 //     unary("exp", exp, std::exp),                      // name, function, its value for one number
 //     unary("log", log, std::log, positive),            // and the domain to take inputs from
@@ -57,7 +57,8 @@ struct OpCase {
   std::function<Array(const Arrays&)> reference;
   std::vector<Shapes> sets;
   std::vector<Domain> domains = {anything};  ///< of each operand; the last is that of all further ones
-  int order = 2;  ///< how often it can be differentiated; 0: the derivative is zero
+  int order = 2;             ///< how often it can be differentiated; 0: the derivative is zero
+  bool elementwise = false;  ///< a function of numbers, whose reference holds for all numbers there are
   std::vector<ErrorCase> errors = {};
 };
 
@@ -84,7 +85,7 @@ Arrays make_inputs(const OpCase& row, std::size_t set);
 
 extern const std::vector<Shapes> unary_sets, binary_sets;
 
-/// An elementwise function of one operand, from its value for one number.
+/// An elementwise function of one operand, from its value for one number: also for 0, infinity and NaN.
 OpCase unary(const char* name, Var (*f)(const Var&), double (*reference)(double), Domain domain = anything);
 /// An elementwise function of two operands that broadcast.
 OpCase binary(const char* name, Var (*f)(const Var&, const Var&), double (*reference)(double, double),
