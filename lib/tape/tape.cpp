@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/tape/mutation.hpp"
 #include "lib/tape/state.hpp"
 
 namespace xgrad {
@@ -70,6 +71,9 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
   Var result = Access::var(state, output);  // gives the slot back should anything below throw
   if (state.deferring) {
     state.append(info, op, indices, output, false);
+    if constexpr (kMutation) {
+      if (const MutatorCall call; call) return call->recorded(info, x, result);
+    }
     return result;
   }
   Slot& out = state.slots[output];

@@ -55,9 +55,6 @@ double largest(const Array& x);
 Array values_of(const Var& v);
 Arrays values_of(std::span<const Var> vars);
 
-/// A fixed cotangent for a result.
-Array weights_for(const Var& y);
-
 /// An array as a constant of a floating dtype.
 Var constant_of(Tape& tape, const Array& x, DType dtype);
 

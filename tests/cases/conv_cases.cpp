@@ -14,12 +14,14 @@ struct Axis {
 
 /// Calls body(n, o, y, x, c, i, j, row, column) for every product that a convolution adds up: the output's
 /// place, the weight's, and the image's row and column, in the margin left out.
-void for_each_product(const Array& image, const Array& w, const Index& out, const Axis& v, const Axis& h,
-                      const std::function<void(const Index& at, const Index& weight, const Index& result)>& body) {
+void for_each_product(
+    const Array& image, const Array& w, const Index& out, const Axis& v, const Axis& h,
+    const std::function<void(const Index& at, const Index& weight, const Index& result)>& body) {
   const std::size_t group_outputs = out[1] * w.shape(1) / std::max<std::size_t>(1, image.shape(1));
   naive::generate(out, [&](const Index& y) {
     naive::generate({w.shape(1), w.shape(2), w.shape(3)}, [&](const Index& k) {
-      const std::size_t row = y[2] * v.stride + k[1] * v.dilation, column = y[3] * h.stride + k[2] * h.dilation;
+      const std::size_t row = y[2] * v.stride + k[1] * v.dilation,
+                        column = y[3] * h.stride + k[2] * h.dilation;
       const std::size_t channel = y[1] / group_outputs * w.shape(1) + k[0];
       if (row >= v.padding && row < image.shape(2) + v.padding && column >= h.padding &&
           column < image.shape(3) + h.padding) {
@@ -72,33 +74,39 @@ Var bias_of(Vars x) { return x.size() > 2 ? x[2] : Var(); }
 
 OpCase conv2d_case(const char* name, const Conv2dOptions& options, const std::vector<Shapes>& sets) {
   const auto axis = [&](std::int64_t Extent2d::*side) {
-    return Axis{static_cast<std::size_t>(options.stride.*side), static_cast<std::size_t>(options.padding.*side),
+    return Axis{static_cast<std::size_t>(options.stride.*side),
+                static_cast<std::size_t>(options.padding.*side),
                 static_cast<std::size_t>(options.dilation.*side)};
   };
   return {.name = name,
           .f = [=](Vars x) { return conv2d(x[0], x[1], bias_of(x), options); },
-          .reference = [v = axis(&Extent2d::height), h = axis(&Extent2d::width)](
-                           const Arrays& x) { return conv(x, v, h); },
+          .reference = [v = axis(&Extent2d::height),
+                        h = axis(&Extent2d::width)](const Arrays& x) { return conv(x, v, h); },
           .sets = sets};
 }
 
-OpCase transpose_case(const char* name, const ConvTranspose2dOptions& options, const std::vector<Shapes>& sets) {
+OpCase transpose_case(const char* name, const ConvTranspose2dOptions& options,
+                      const std::vector<Shapes>& sets) {
   const Axis axis{static_cast<std::size_t>(options.stride.height),
                   static_cast<std::size_t>(options.padding.height),
                   static_cast<std::size_t>(options.dilation.height)};
   return {.name = name,
           .f = [=](Vars x) { return conv_transpose2d(x[0], x[1], bias_of(x), options); },
-          .reference = [=](const Arrays& x) {
-            return transposed(x, axis, axis, static_cast<std::size_t>(options.groups),
-                              static_cast<std::size_t>(options.output_padding.height));
-          },
+          .reference =
+              [=](const Arrays& x) {
+                return transposed(x, axis, axis, static_cast<std::size_t>(options.groups),
+                                  static_cast<std::size_t>(options.output_padding.height));
+              },
           .sets = sets};
 }
 
 template <class Options>
 ErrorCase no_conv2d(const Options& options, const std::string& message) {
-  return fails_when<ShapeError>([=](Tape& t) { conv2d(ones(t, {2, 2, 4, 4}), ones(t, {2, 2, 3, 3}), {}, options); },
-                                "conv2d: " + message);
+  return fails_when<ShapeError>(
+      [=](Tape& t) {
+        conv2d(ones(t, {2, 2, 4, 4}), ones(t, {2, 2, 3, 3}), {}, options);
+      },
+      "conv2d: " + message);
 }
 
 }  // namespace
@@ -159,7 +167,7 @@ std::vector<OpCase> conv_cases() {
          const Array y = conv(flat, {}, {2, 1, 2});
          return naive::reshape(y, {y.shape(0), y.shape(1), y.shape(3)});
        },
-       .sets = {{{2, 3, 8}, {2, 3, 3}, {2}}, {{1, 1, 1}, {1, 1, 1}}, {{2, 2, 50}, {4, 2, 5}}},
+       .sets = {{{2, 3, 8}, {2, 3, 3}, {2}}, {{1, 1, 2}, {1, 1, 1}}, {{2, 2, 50}, {4, 2, 5}}},
        .errors = {fails<ShapeError>({{2, 3, 8, 1}, {2, 3, 3}},
                                     "conv1d: x [2, 3, 8, 1] and w [2, 3, 3] do not fit; x is [N, C, L], "
                                     "w [O, C / groups, k]")}},

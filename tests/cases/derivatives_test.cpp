@@ -39,8 +39,19 @@ TEST_SUITE_BEGIN("ops");
 
 TEST_CASE("cases: first derivatives agree with finite differences") {
   for_each_call(1, [](const Call& call) {
+    if (call.row.gradient) return;
     if (call.elements() <= 30) call.expect("gradcheck", problem_of(gradcheck(call.row.f, call.x)));
     call.expect("fast gradcheck", problem_of(gradcheck(call.row.f, call.x, {.fast = true})));
+  });
+}
+
+TEST_CASE("cases: derivatives at kinks are the documented ones") {
+  for_each_call(1, [](const Call& call) {
+    if (!call.row.gradient) return;
+    const Arrays wanted = call.row.gradient(call.x, weights_for(call.row.reference(call.x)));
+    for (bool create_graph : {false, true}) {
+      call.expect("gradient", difference(gradients(call.row.f, call.x, create_graph), wanted, 1e-13));
+    }
   });
 }
 
@@ -48,6 +59,15 @@ TEST_CASE("cases: second derivatives agree with finite differences") {
   for_each_call(2, [](const Call& call) {
     if (call.elements() <= 30) call.expect("gradgradcheck", problem_of(gradgradcheck(call.row.f, call.x)));
     call.expect("fast gradgradcheck", problem_of(gradgradcheck(call.row.f, call.x, {.fast = true})));
+  });
+}
+
+TEST_CASE("cases: third derivatives agree with finite differences") {
+  for_each_call(2, [](const Call& call) {
+    const TensorFunction gradient = gradient_of(call.row.f);
+    call.expect("gradgradcheck", problem_of(gradgradcheck(gradient, call.x, {.fast = true})));
+    call.expect("create_graph",
+                difference(gradients(gradient, call.x, true), gradients(gradient, call.x), 1e-10, 10));
   });
 }
 
@@ -125,7 +145,7 @@ TEST_CASE("cases: gradients of parameters add up over two backwards") {
       std::vector<Var> x;
       for (const Parameter& p : parameters) x.push_back(tape.leaf(p));
       const Var y = call.row.f(x);
-      backward(sum(y * tape.constant(weights_for(y))));
+      backward(sum(y * tape.constant(weights_for(values_of(y)))));
       for (std::size_t k = 0; k < x.size(); ++k) {
         const Array g =
             parameters[k].has_grad() ? Array(parameters[k].grad<double>()) : Array(xt::zeros_like(once[k]));

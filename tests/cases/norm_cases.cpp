@@ -61,15 +61,19 @@ Index last_axes(const Array& x, std::size_t count) {
 }
 
 Array in_groups(const Array& x, std::size_t groups) {
-  const Array grouped = naive::reshape(x, {x.shape(0), groups, x.size() / std::max<std::size_t>(1, x.shape(0) * groups)});
+  const Array grouped =
+      naive::reshape(x, {x.shape(0), groups, x.size() / std::max<std::size_t>(1, x.shape(0) * groups)});
   return naive::reshape(normalized(grouped, {2}, 1e-5), naive::extents(x));
 }
 
 Var operand(Vars x, std::size_t k) { return k < x.size() ? x[k] : Var(); }
 
 ErrorCase needs_floating(const char* name, const std::function<void(const Var&)>& call) {
-  return fails_when<DTypeError>([=](Tape& t) { call(ones(t, {2, 2}, DType::int64)); },
-                                std::string(name) + ": operand 0 is int64, not floating");
+  return fails_when<DTypeError>(
+      [=](Tape& t) {
+        call(ones(t, {2, 2}, DType::int64));
+      },
+      std::string(name) + ": operand 0 is int64, not floating");
 }
 
 }  // namespace
@@ -128,9 +132,13 @@ std::vector<OpCase> norm_cases() {
       {.name = "rms_norm",
        .f = [](Vars x) { return rms_norm(x[0], 1, operand(x, 1)); },
        .reference = [](const Arrays& x) { return broadcasting(normalized(x[0], last_axes(x[0], 1), 1e-5, false), x); },
-       .sets = {{{5}}, {{3, 4}, {4}}, {{2, 3, 23}, {23}}, {{0, 3}, {3}}},
+       .sets = {{{5}}, {{3, 4}, {4}}, {{2, 3, 23}, {23}}, {{0, 3}, {3}}, {{2, 3, 2}, {2}}},
        .errors = {fails<ShapeError>({{}}, "rms_norm: 1 axes of x [] must be at least 1 and at most all"),
                   fails<ShapeError>({{2, 3}, {2}}, "rms_norm: scale [2] must be [3] for x [2, 3]")}},
+      {.name = "rms_norm over several axes",
+       .f = [](Vars x) { return rms_norm(x[0], 2, operand(x, 1), 0.2); },
+       .reference = [](const Arrays& x) { return broadcasting(normalized(x[0], last_axes(x[0], 2), 0.2, false), x); },
+       .sets = {{{2, 3}}, {{3, 2, 4}, {2, 4}}}},
       {.name = "group_norm",
        .f = [](Vars x) { return group_norm(x[0], 2, operand(x, 1), operand(x, 2)); },
        .reference = [](const Arrays& x) { return channels(in_groups(x[0], 2), x); },

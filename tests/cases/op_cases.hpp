@@ -60,6 +60,8 @@ struct OpCase {
   int order = 2;             ///< how often it can be differentiated; 0: the derivative is zero
   bool elementwise = false;  ///< a function of numbers, whose reference holds for all numbers there are
   std::vector<ErrorCase> errors = {};
+  /// At kinks, where there are no finite differences: the gradient for a cotangent.
+  std::function<Arrays(const Arrays& x, const Array& cotangent)> gradient = {};
 };
 
 /// The table, family by family.
@@ -77,9 +79,14 @@ std::vector<OpCase> conv_cases();
 std::vector<OpCase> pool_cases();
 std::vector<OpCase> norm_cases();
 std::vector<OpCase> network_cases();
+std::vector<OpCase> kink_cases();
 
 /// The operands of one set of a row; always the same.
 Arrays make_inputs(const OpCase& row, std::size_t set);
+/// The sum of f's gradient, and of that of its square, with fixed weights, to be differentiated again.
+TensorFunction gradient_of(const TensorFunction& f);
+/// A fixed cotangent for a result.
+Array weights_for(const Array& result);
 
 // What rows are made of ---------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ TEST_CASE("cases: every registered op is in a row") {
     std::vector<Var> x = enter<double>(tape, call.x);
     std::vector<Var> results{call.row.f(x)};
     for (int order = 1; order <= call.row.order; ++order) {
-      x.push_back(tape.input(weights_for(results.back())));
+      x.push_back(tape.input(weights_for(values_of(results.back()))));
       const auto g = grad(results.back(), x, {.create_graph = true, .cotangent = x.back()});
       results.insert(results.end(), g.begin(), g.end() - 1);
       Var total = tape.input(0.0);
