@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/tape/mutation.hpp"
+
 namespace xgrad {
 namespace detail {
 namespace {
@@ -120,6 +122,9 @@ void Pass::differentiate(const Instruction& instruction, Slot& out) {
   if (!op.vjp) throw NotDifferentiable(text(op.name, ": has no derivative"));
   Backward b = Access::backward(state_, instruction, std::move(dy), mark_);
   const Instruction* outer = std::exchange(state_.differentiated, &instruction);
+  if constexpr (kMutation) {
+    if (const MutatorCall call; call) call->begin(op, instruction.attributes(), state_.graph);
+  }
   op.vjp(instruction.attributes(), b);
   state_.flush();
   state_.differentiated = outer;
@@ -249,6 +254,12 @@ bool Backward::Cotangent::needed() const {
 
 void Backward::Cotangent::add(const Var& v, bool move) const {
   if (!needed()) return;
+  if constexpr (detail::kMutation) {
+    if (const detail::MutatorCall call; call) {
+      if (const Var changed = call->added(v)) add(changed, false);
+      return;
+    }
+  }
   const Instruction& instruction = instruction_of(backward_.instruction_);
   TapeState& state = *backward_.state_;
   Slot& operand = state.slots[operand_of(instruction, operand_)];

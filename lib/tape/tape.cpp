@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "lib/support/scratch.hpp"
+#include "lib/tape/mutation.hpp"
 #include "lib/tape/state.hpp"
 
 namespace xgrad {
@@ -64,6 +65,9 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
   Var result = Access::var(state, output);  // gives the slot back should anything below throw
   if (state.deferring) {
     state.append(info, op, indices, output, false);
+    if constexpr (kMutation) {
+      if (const MutatorCall call; call) return call->recorded(info, x, result);
+    }
     return result;
   }
   Slot& out = state.slots[output];

@@ -167,7 +167,7 @@ std::vector<OpCase> conv_cases() {
          const Array y = conv(flat, {}, {2, 1, 2});
          return naive::reshape(y, {y.shape(0), y.shape(1), y.shape(3)});
        },
-       .sets = {{{2, 3, 8}, {2, 3, 3}, {2}}, {{1, 1, 1}, {1, 1, 1}}, {{2, 2, 50}, {4, 2, 5}}},
+       .sets = {{{2, 3, 8}, {2, 3, 3}, {2}}, {{1, 1, 2}, {1, 1, 1}}, {{2, 2, 50}, {4, 2, 5}}},
        .errors = {fails<ShapeError>({{2, 3, 8, 1}, {2, 3, 3}},
                                     "conv1d: x [2, 3, 8, 1] and w [2, 3, 3] do not fit; x is [N, C, L], "
                                     "w [O, C / groups, k]")}},

@@ -3,19 +3,29 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "tests/cases/op_cases.hpp"
 
 namespace xgrad::cases {
 namespace {
 
-double sign_of(double x) { return x > 0 ? 1 : x < 0 ? -1 : 0; }
+constexpr double kInf = std::numeric_limits<double>::infinity(),
+                 kNaN = std::numeric_limits<double>::quiet_NaN();
+
+double sign_of(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
+double larger(double x, double y) { return std::isnan(x) || std::isnan(y) ? kNaN : x > y ? x : y; }
+double smaller(double x, double y) { return -larger(-x, -y); }
+double length(double x, double y) { return std::isinf(x) || std::isinf(y) ? kInf : std::sqrt(x * x + y * y); }
 
 const Domain between_halves{-2, 2, {-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2}};
+
+bool is_negative_integer(double x) { return x < 0 && x == std::floor(x); }
 
 /// n! times the sum of (x + k)^-(n+1): very many terms, and the integral of the rest.
 template <int n>
 double polygamma_of(double x) {
+  if (is_negative_integer(x)) return n % 2 && !std::isinf(x) ? kInf : kNaN;
   long double sum = 0, a = x, factorial = 1;
   for (; a < 3000; ++a) sum += std::pow(a, -1.0L - n);
   sum += std::pow(a, -static_cast<long double>(n)) * (1.0L / n + 0.5L / a + (n + 1) / (12 * a * a));
@@ -23,6 +33,7 @@ double polygamma_of(double x) {
   return static_cast<double>(n % 2 ? factorial * sum : -factorial * sum);
 }
 double digamma_of(double x) {
+  if (is_negative_integer(x)) return kNaN;
   long double sum = 0, a = x;
   for (; a < 3000; ++a) sum -= 1 / a;
   return static_cast<double>(sum + std::log(a) - 0.5L / a - 1 / (12 * a * a));
@@ -49,12 +60,14 @@ OpCase where_case() {
                 });
               },
           .sets = {{{20}, {20}, {20}},
+                   {{20}, {20}, {}},
                    {{}, {5}, {}},
                    {{5, 1}, {5}, {1}},
                    {{3, 1, 2}, {1, 3, 2}, {}},
                    {{4}, {3, 1}, {2, 1, 1}},
                    {{10, 5}, {}, {5, 10, 5}},
                    {{0, 1, 3}, {0, 10, 3}, {3}}},
+          .elementwise = true,
           .errors = {fails<ShapeError>({{2}, {3}, {2}}, "where: shapes [3] and [2] do not broadcast"),
                      fails<ShapeError>({{4}, {3}, {3}}, "where: shapes [3] and [4] do not broadcast"),
                      fails_when<DTypeError>([](Tape& t) { where(ones(t, {2}), ones(t, {2}), ones(t, {2})); },
@@ -81,7 +94,7 @@ std::vector<OpCase> elementwise_cases() {
   return {
       unary("neg", neg, [](double x) { return -x; }),
       unary("sqrt", sqrt, std::sqrt, positive),
-      unary("rsqrt", rsqrt, [](double x) { return std::pow(x, -0.5); }, positive),
+      unary("rsqrt", rsqrt, [](double x) { return 1 / std::sqrt(x); }, positive),
       without_errors(unary("reciprocal", reciprocal, [](double x) { return std::pow(x, -1); }, positive)),
       unary("square", square, [](double x) { return x * x; }),
       unary("abs", abs, std::abs, nonzero),
@@ -124,7 +137,7 @@ std::vector<OpCase> elementwise_cases() {
       without_errors(unary("lgamma of negative numbers", lgamma, std::lgamma, {-1.7, -1.3})),
       without_errors(unary("digamma of negative numbers", digamma, digamma_of, {-1.7, -1.3})),
       without_errors(unary("polygamma of negative numbers", [](const Var& x) { return polygamma(3, x); },
-                           polygamma_of<3>, {-1.7, -1.3})),
+                           polygamma_of<3>, {-1.75, -1.6})),
 
       binary("add", add, [](double x, double y) { return x + y; }),
       binary("sub", sub, [](double x, double y) { return x - y; }),
@@ -133,10 +146,10 @@ std::vector<OpCase> elementwise_cases() {
       binary("pow", pow, std::pow, {positive, anything}),
       without_errors(unary("pow with a number", [](const Var& x) { return pow(x, 3); },
                            [](double x) { return x * x * x; })),
-      binary("maximum", maximum, [](double x, double y) { return std::max(x, y); }, {distinct}),
-      binary("minimum", minimum, [](double x, double y) { return std::min(x, y); }, {distinct}),
+      binary("maximum", maximum, larger, {distinct}),
+      binary("minimum", minimum, smaller, {distinct}),
 
-      binary("hypot", hypot, [](double x, double y) { return std::sqrt(x * x + y * y); }, {nonzero}),
+      binary("hypot", hypot, length, {nonzero}),
       binary("atan2", atan2, std::atan2, {nonzero}),
 
       comparison("equal", equal, [](double x, double y) { return x == y; }),
@@ -150,14 +163,14 @@ std::vector<OpCase> elementwise_cases() {
       binary_operator("operator+", [](const Var& x, const Var& y) { return 2 + x + 3 + y; },
                       [](double x, double y) { return 5 + x + y; }),
       binary_operator("operator-", [](const Var& x, const Var& y) { return 2 - x - 3 - -y; },
-                      [](double x, double y) { return y - x - 1; }),
+                      [](double x, double y) { return -1 - x + y; }),
       binary_operator("operator*", [](const Var& x, const Var& y) { return 2 * x * 3 * y; },
                       [](double x, double y) { return 6 * x * y; }),
       binary_operator("operator/", [](const Var& x, const Var& y) { return 2 / x / 3 / y; },
                       [](double x, double y) { return 2 / (3 * x * y); }, positive),
 
-      binary("cotangent_mul", cotangent_mul, [](double u, double x) { return u * x; }, {nonzero, anything}),
-      binary("cotangent_div", cotangent_div, [](double u, double x) { return u / x; }, {nonzero, positive}),
+      binary("cotangent_mul", cotangent_mul, [](double u, double x) { return u == 0 ? 0 : u * x; }, {nonzero, anything}),
+      binary("cotangent_div", cotangent_div, [](double u, double x) { return u == 0 ? 0 : u / x; }, {nonzero, positive}),
   };
 }
 

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "xgrad/ops/elementwise.hpp"
+#include "xgrad/ops/reduce.hpp"
 #include "xgrad/support/random.hpp"
+#include "xgrad/tape/grad.hpp"
 
 namespace xgrad::cases {
 
-const std::vector<Shapes> unary_sets = {{{20}}, {{1, 0, 3}}, {{}},        {{812}},
-                                        {{0}},  {{0, 3, 3}}, {{1, 0, 5}}, {{23}}};
+const std::vector<Shapes> unary_sets = {{{20}},      {{1, 0, 3}}, {{}},   {{812}}, {{0}},
+                                        {{0, 3, 3}}, {{1, 0, 5}}, {{23}}, {{}},    {{}}};
 const std::vector<Shapes> binary_sets = {{{}, {}},
                                          {{5}, {}},
                                          {{5, 1}, {5}},
@@ -19,7 +22,9 @@ const std::vector<Shapes> binary_sets = {{{}, {}},
                                          {{0, 1, 3}, {0, 10, 3}},
                                          {{3, 1, 2}, {1, 3, 2}},
                                          {{23}, {23}},
-                                         {{}, {7}}};
+                                         {{}, {7}},
+                                         {{}, {}},
+                                         {{}, {}}};
 
 namespace {
 
@@ -56,9 +61,9 @@ Array draw(const Domain& domain, const Shape& shape, std::size_t operand, Genera
 
 std::vector<OpCase> op_cases() {
   std::vector<OpCase> all;
-  for (auto* family :
-       {elementwise_cases, activation_cases, reduce_cases, shape_cases, linalg_cases, loss_cases, conv_cases,
-        rearrange_cases, order_cases, decomposition_cases, pool_cases, norm_cases, network_cases}) {
+  for (auto* family : {elementwise_cases, activation_cases, reduce_cases, shape_cases, linalg_cases,
+                       loss_cases, conv_cases, rearrange_cases, order_cases, decomposition_cases, pool_cases,
+                       norm_cases, network_cases, kink_cases}) {
     for (OpCase& row : family()) all.push_back(std::move(row));
   }
   return all;
@@ -73,12 +78,34 @@ Arrays make_inputs(const OpCase& row, std::size_t set) {
   return x;
 }
 
+TensorFunction gradient_of(const TensorFunction& f) {
+  return [f](Vars x) {
+    Tape& tape = x[0].tape();
+    const auto weighted = [&](const Var& v) {
+      return v * tape.constant(weights_for(Array(xt::zeros<double>(detail::xt_shape(v.shape())))));
+    };
+    const Var y = f(x);
+    Var total = tape.constant(0, DType::float64);
+    for (const Var& g : grad(sum(weighted(y + y * y)), x, {.create_graph = true, .cotangent = {}}))
+      total = total + sum(weighted(g));
+    return total;
+  };
+}
+
+Array weights_for(const Array& result) {
+  Array w(result.shape());
+  double k = 0.5;
+  for (double& v : w) v = std::cos(k++);
+  return w;
+}
+
 OpCase unary(const char* name, Var (*f)(const Var&), double (*reference)(double), Domain domain) {
   return {.name = name,
           .f = [f](Vars x) { return f(x[0]); },
           .reference = [reference](const Arrays& x) { return naive::map(x[0], reference); },
           .sets = unary_sets,
           .domains = {std::move(domain)},
+          .elementwise = true,
           .errors = {fails_for_integers(name, f)}};
 }
 
@@ -90,6 +117,7 @@ OpCase binary(const char* name, Var (*f)(const Var&, const Var&), double (*refer
       .reference = [reference](const Arrays& x) { return naive::map(x[0], x[1], reference); },
       .sets = binary_sets,
       .domains = std::move(domains),
+      .elementwise = true,
       .errors = {fails<ShapeError>({{4, 3}, {4}}, name_and(name, "shapes [4, 3] and [4] do not broadcast")),
                  fails_when<DTypeError>([f](Tape& t) { f(ones(t, {2}), ones(t, {2}, DType::float32)); },
                                         name_and(name, "dtypes differ, float64 and float32")),

@@ -1,5 +1,5 @@
-// The case table: a row for every op and every public function of include/xgrad/ops. op_cases_test.cpp makes
-// of each row all the tests that ops have in common; what is special about an op is tested in tests/ops.
+// The case table: a row for every op and every public function of include/xgrad/ops. The tests of this folder
+// make of each row what ops have in common; what is special about an op is tested in tests/ops.
 //
 //     unary("exp", exp, std::exp),                      // name, function, its value for one number
 //     unary("log", log, std::log, positive),            // and the domain to take inputs from
@@ -57,8 +57,11 @@ struct OpCase {
   std::function<Array(const Arrays&)> reference;
   std::vector<Shapes> sets;
   std::vector<Domain> domains = {anything};  ///< of each operand; the last is that of all further ones
-  int order = 2;  ///< how often it can be differentiated; 0: the derivative is zero
+  int order = 2;             ///< how often it can be differentiated; 0: the derivative is zero
+  bool elementwise = false;  ///< a function of numbers, whose reference holds for all numbers there are
   std::vector<ErrorCase> errors = {};
+  /// At kinks, where there are no finite differences: the gradient for a cotangent.
+  std::function<Arrays(const Arrays& x, const Array& cotangent)> gradient = {};
 };
 
 /// The table, family by family.
@@ -76,15 +79,20 @@ std::vector<OpCase> conv_cases();
 std::vector<OpCase> pool_cases();
 std::vector<OpCase> norm_cases();
 std::vector<OpCase> network_cases();
+std::vector<OpCase> kink_cases();
 
 /// The operands of one set of a row; always the same.
 Arrays make_inputs(const OpCase& row, std::size_t set);
+/// The sum of f's gradient, and of that of its square, with fixed weights, to be differentiated again.
+TensorFunction gradient_of(const TensorFunction& f);
+/// A fixed cotangent for a result.
+Array weights_for(const Array& result);
 
 // What rows are made of ---------------------------------------------------------------------------------
 
 extern const std::vector<Shapes> unary_sets, binary_sets;
 
-/// An elementwise function of one operand, from its value for one number.
+/// An elementwise function of one operand, from its value for one number: also for 0, infinity and NaN.
 OpCase unary(const char* name, Var (*f)(const Var&), double (*reference)(double), Domain domain = anything);
 /// An elementwise function of two operands that broadcast.
 OpCase binary(const char* name, Var (*f)(const Var&, const Var&), double (*reference)(double, double),

@@ -131,7 +131,7 @@ std::vector<OpCase> order_cases() {
 
       with_errors(
           take_case("take", [](const Var& x, const Var& index) { return take(x, index, 0); }, 0, {4},
-                    {{{3}}, {{5, 2}}, {{2, 0}}, {{40, 23}}}),
+                    {{{3}}, {{4}}, {{5, 2}}, {{2, 0}}, {{40, 23}}}),
           {fails_when<ShapeError>([](Tape& t) { take(ones(t, {1}), ones(t, {2}, DType::int32), 0); },
                                   "take: index 1 at position 0 is outside 0 to 0"),
            fails_when<ShapeError>([](Tape& t) { take(ones(t, {}), ones(t, {2}, DType::int32), 0); },

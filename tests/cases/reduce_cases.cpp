@@ -17,7 +17,7 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 const std::vector<Shapes> matrices = {{{4, 5}}, {{1, 1}}, {{40, 23}}, {{3, 70}}},
                           cubes = {{{2, 3, 4}}, {{1, 3, 1}}, {{3, 5, 37}}, {{9, 130, 2}}};
 
-/// A reduction in five rows: over everything, over inner, outer and separate axes, and keeping axes.
+/// A reduction in six rows: over everything, over inner, outer and separate axes, and keeping axes.
 void add_reduction(std::vector<OpCase>& rows, const std::string& name,
                    Var (*f)(const Var&, const Axes&, bool), double (*reference)(const Values&),
                    const Domain& domain = anything) {
@@ -39,6 +39,7 @@ void add_reduction(std::vector<OpCase>& rows, const std::string& name,
       fails<ShapeError>({{}}, op + ": axis -1 is out of range for rank 0")};
   row(" over the outer axis, kept", matrices, 0, {0}, true);
   row(" over a middle axis", cubes, 1, {1}, false);
+  row(" over everything, kept", cubes, {}, {}, true);
   const auto twice = [f](Tape& t) { f(ones(t, {2, 3}), Axes{0, -2}, false); };
   row(" over two axes apart, kept", cubes, {0, -1}, {0, 2}, true).errors = {
       fails_when<ShapeError>(twice, op + ": axis -2 is named twice")};

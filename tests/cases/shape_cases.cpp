@@ -173,7 +173,7 @@ std::vector<OpCase> shape_cases() {
                                   "slice: step must not be 0")}),
 
       with_errors(
-          gather_case("gather", 0, 6, {{{4}}, {{3, 2}}, {{5, 0}}, {{10, 3, 4}}}),
+          gather_case("gather", 0, 6, {{{4}}, {{6}}, {{3, 2}}, {{5, 0}}, {{10, 3, 4}}}),
           {fails_when<ShapeError>([](Tape& t) { gather(ones(t, {2, 3}), 1, ones(t, {3, 3}, DType::int64)); },
                                   "gather: index [3, 3] does not fit [2, 3] along axis 1"),
            fails_when<ShapeError>([](Tape& t) { gather(ones(t, {1}), 0, ones(t, {3}, DType::int32)); },
@@ -182,7 +182,7 @@ std::vector<OpCase> shape_cases() {
                                   "gather: indices are float64, not int64 or int32")}),
       gather_case("gather along an inner axis", 1, 3, {{{2, 5}}, {{0, 5}}, {{4, 30, 6}}}),
       with_errors(
-          scatter_add_case("scatter_add", 0, 4, {{{9}}, {{5, 3}}, {{0, 3}}, {{50, 3}}}),
+          scatter_add_case("scatter_add", 0, 4, {{{9}}, {{4}}, {{4, 2}}, {{5, 3}}, {{0, 3}}, {{50, 3}}}),
           {fails_when<ShapeError>([](Tape& t) { scatter_add(ones(t, {2}), 0, ones(t, {3}, DType::int64), 2); },
                                   "scatter_add: index [3] and x [2] differ"),
            fails_when<ShapeError>([](Tape& t) { scatter_add(ones(t, {2}), 0, ones(t, {2}, DType::int64), 1); },
