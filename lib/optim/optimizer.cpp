@@ -1,6 +1,8 @@
 #include "xgrad/optim/optimizer.hpp"
 
 #include <cmath>
+#include <span>
+#include <type_traits>
 
 #include "lib/tensor/kernels.hpp"
 #include "xgrad/support/error.hpp"
@@ -15,7 +17,7 @@ void require(bool ok, const char* what, double value) {
 
 /// Calls update.operator()<T>(w, g, n, i) for every parameter that has a gradient.
 template <class Update>
-void for_each_gradient(std::vector<Parameter>& parameters, Update&& update) {
+void update_each(std::vector<Parameter>& parameters, Update&& update) {
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     Parameter& p = parameters[i];
     if (!p.has_grad()) continue;
@@ -28,6 +30,17 @@ void for_each_gradient(std::vector<Parameter>& parameters, Update&& update) {
   }
 }
 
+/// Calls visit(g) with the elements of every gradient; the parameters' values are not written.
+template <class Visit>
+void for_each_gradient(const std::vector<Parameter>& parameters, Visit&& visit) {
+  for (const Parameter& p : parameters) {
+    if (!p.has_grad()) continue;
+    const View g = p.grad_view();
+    const auto n = static_cast<std::size_t>(g.size());
+    g.dtype == DType::float32 ? visit(std::span(g.as<float>(), n)) : visit(std::span(g.as<double>(), n));
+  }
+}
+
 template <class T>
 T* array(std::vector<std::unique_ptr<std::byte[]>>& memory, std::size_t i) {
   return memory.empty() ? nullptr : reinterpret_cast<T*>(memory[i].get());
@@ -37,6 +50,21 @@ T* array(std::vector<std::unique_ptr<std::byte[]>>& memory, std::size_t i) {
 
 void Optimizer::zero_grad() {
   for (Parameter& p : parameters_) p.zero_grad();
+}
+
+double Optimizer::clip_grad_norm(double most) {
+  require(most > 0, "clip_grad_norm: the norm must be above 0", most);
+  double squares = 0;
+  for_each_gradient(parameters_, [&](auto g) {
+    for (const auto x : g) squares += static_cast<double>(x) * static_cast<double>(x);
+  });
+  const double norm = std::sqrt(squares);
+  if (norm > most && std::isfinite(norm)) {
+    for_each_gradient(parameters_, [&](auto g) {
+      for (auto& x : g) x *= static_cast<std::remove_reference_t<decltype(x)>>(most / norm);
+    });
+  }
+  return norm;
 }
 
 Optimizer::Memory Optimizer::make_memory() const {
@@ -58,7 +86,7 @@ SGD::SGD(std::vector<Parameter> parameters, const SGDOptions& given)
 
 void SGD::step() {
   if (options.momentum > 0 && velocity_.empty()) velocity_ = make_memory();  // turned on since
-  for_each_gradient(parameters_, [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i) {
+  update_each(parameters_, [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i) {
     kernels::table<T>().sgd(w, g, array<T>(velocity_, i), n, static_cast<T>(options.lr),
                             static_cast<T>(options.momentum), static_cast<T>(options.weight_decay),
                             options.nesterov);
@@ -79,7 +107,7 @@ Adam::Adam(std::vector<Parameter> parameters, const AdamOptions& given)
 }
 
 void Adam::step() {
-  for_each_gradient(parameters_, [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i) {
+  update_each(parameters_, [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i) {
     const auto t = static_cast<double>(++steps_[i]);
     const double correction1 = 1 - std::pow(options.beta1, t),
                  correction2 = std::sqrt(1 - std::pow(options.beta2, t));
