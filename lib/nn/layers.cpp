@@ -4,6 +4,7 @@
 
 #include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/elementwise.hpp"
+#include "xgrad/ops/index.hpp"
 #include "xgrad/ops/linalg.hpp"
 #include "xgrad/ops/loss.hpp"
 #include "xgrad/ops/random.hpp"
@@ -42,6 +43,14 @@ Dense::Dense(std::int64_t in, std::int64_t out, Generator& random, const DenseOp
 }
 
 Var Dense::operator()(const Var& x) const { return linear(x, x.tape().leaf(weight), x.tape().leaf(bias)); }
+
+Embedding::Embedding(std::int64_t count, std::int64_t width, Generator& random,
+                     const EmbeddingOptions& options)
+    : weight({options.dtype, Shape{count, width}}) {
+  options.weight.fill(weight.value_view(), count, width, random);
+}
+
+Var Embedding::operator()(const Var& x) const { return embedding(x.tape().leaf(weight), x); }
 
 Var ReLU::operator()(const Var& x) const { return relu(x); }
 Var Sigmoid::operator()(const Var& x) const { return sigmoid(x); }

@@ -40,14 +40,12 @@ void CellParameters::visit(Visitor& v) {
 }
 
 LstmState LstmCell::operator()(const Var& x, const LstmState& state) const {
-  return lstm_cell(x, state, weights.on(x.tape()));
-}
-LstmState LstmCell::operator()(const Var& x) const {
-  const Var none = zeros(x, weights);
-  return (*this)(x, {none, none});
+  const Var h = state.h ? state.h : zeros(x, weights);
+  return lstm_cell(x, {h, state.c ? state.c : zeros(x, weights)}, weights.on(x.tape()));
 }
 
-Var GruCell::operator()(const Var& x, const Var& h) const { return gru_cell(x, h, weights.on(x.tape())); }
-Var GruCell::operator()(const Var& x) const { return (*this)(x, zeros(x, weights)); }
+Var GruCell::operator()(const Var& x, const Var& h) const {
+  return gru_cell(x, h ? h : zeros(x, weights), weights.on(x.tape()));
+}
 
 }  // namespace xgrad::nn

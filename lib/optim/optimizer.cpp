@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <type_traits>
 
 #include "lib/support/parallel.hpp"
 #include "lib/tensor/kernels.hpp"
@@ -36,6 +38,17 @@ void for_each_run(std::vector<Parameter>& parameters, Together&& together, Updat
   }
 }
 
+/// Calls visit(g) with the elements of every gradient; the parameters' values are not written.
+template <class Visit>
+void for_each_gradient(const std::vector<Parameter>& parameters, Visit&& visit) {
+  for (const Parameter& p : parameters) {
+    if (!p.has_grad()) continue;
+    const View g = p.grad_view();
+    const auto n = static_cast<std::size_t>(g.size());
+    g.dtype == DType::float32 ? visit(std::span(g.as<float>(), n)) : visit(std::span(g.as<double>(), n));
+  }
+}
+
 template <class T>
 T* array(const detail::AlignedMemory& memory, std::size_t offset) {
   return memory ? reinterpret_cast<T*>(memory.get() + offset) : nullptr;
@@ -48,6 +61,21 @@ Optimizer::Optimizer(std::vector<Parameter> parameters) : parameters_(std::move(
     const std::size_t bytes = static_cast<std::size_t>(p.size()) * size_of(p.dtype());
     offsets_.push_back(offsets_.back() + detail::padded(bytes));
   }
+}
+
+double Optimizer::clip_grad_norm(double most) {
+  require(most > 0, "clip_grad_norm: the norm must be above 0", most);
+  double squares = 0;
+  for_each_gradient(parameters_, [&](auto g) {
+    for (const auto x : g) squares += static_cast<double>(x) * static_cast<double>(x);
+  });
+  const double norm = std::sqrt(squares);
+  if (norm > most && std::isfinite(norm)) {
+    for_each_gradient(parameters_, [&](auto g) {
+      for (auto& x : g) x *= static_cast<std::remove_reference_t<decltype(x)>>(most / norm);
+    });
+  }
+  return norm;
 }
 
 void Optimizer::zero_grad() {

@@ -1,6 +1,7 @@
 // Layers of convolutional and recurrent networks.
 #include "tests/tape/helpers.hpp"
 #include "xgrad/nn/conv.hpp"
+#include "xgrad/nn/layers.hpp"
 #include "xgrad/nn/norm.hpp"
 #include "xgrad/nn/recurrent.hpp"
 #include "xgrad/nn/sequential.hpp"
@@ -107,12 +108,27 @@ TEST_CASE("recurrent cells: parameters, a step from nothing, a loop") {
   const Var x = tape.constant(counting({2, 3}));
   const Var zeros = tape.constant(Array(xt::zeros<double>({2, 4})));
   CHECK(same_bits(values(lstm(x).c), values(lstm(x, {zeros, zeros}).c)));
+  CHECK(same_bits(values(lstm(x, {zeros, {}}).h), values(lstm(x, {zeros, zeros}).h)));
   CHECK(same_bits(values(gru(x)), values(gru(x, zeros))));
-  LstmState state = lstm(x);
-  Var h = gru(x);
+  LstmState state;
+  Var h;
   for (int step = 0; step < 3; ++step) state = lstm(x, state), h = gru(x, h);
   backward(sum(state.h) + sum(h));
   CHECK(lstm.weights.hidden.has_grad());
   CHECK(gru.weights.hidden_bias.has_grad());
   CHECK_ERROR(gru(tape.constant(Array{1, 2, 3})), ShapeError, "cell: x is [N, in], not [3]");
+}
+
+TEST_CASE("embedding layer: rows by number, in any shape; its gradient adds to the rows that were used") {
+  Generator random(1);
+  nn::Embedding table(5, 2, random, {.dtype = DType::float64});
+  CHECK(nn::parameter_count(table) == 10);
+  table.weight.assign(Array{{0, 1}, {2, 3}, {4, 5}, {6, 7}, {8, 9}});
+  Tape tape;
+  const Var y = table(tape.constant(xt::xarray<std::int64_t>{{4, 1}, {1, 0}}));
+  CHECK(y.shape() == Shape{2, 2, 2});
+  CHECK(values(y) == Values{8, 9, 2, 3, 2, 3, 0, 1});
+  backward(sum(y));
+  CHECK(Array(table.weight.grad<double>()) == Array{{1, 1}, {2, 2}, {0, 0}, {0, 0}, {1, 1}});
+  CHECK_THROWS_AS(nn::Embedding(-1, 2, random), ShapeError);
 }

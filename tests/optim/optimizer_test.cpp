@@ -173,6 +173,38 @@ TEST_CASE("optimizers: options may change between steps") {
   CHECK(step(sgd) == -0.625);
 }
 
+TEST_CASE("clip_grad_norm: all gradients together, values untouched") {
+  const Parameter a(Array{1, 2}, "a"), b(xt::xarray<float>{3}, "b"), without(Array{4}, "without");
+  SGD sgd(handles({&a, &b, &without}), {.lr = 1});
+  Tape tape;
+  const auto set = [&](double ga, float gb) {
+    sgd.zero_grad();
+    backward(sum(tape.leaf(a) * tape.constant(Array{ga, 0})));
+    backward(sum(tape.leaf(b) * tape.constant(xt::xarray<float>{gb})));
+  };
+  set(3, 4);
+  const std::uint64_t version = a.version();
+  CHECK(sgd.clip_grad_norm(10) == 5);
+  CHECK(a.grad<double>()(0) == 3);
+  CHECK(sgd.clip_grad_norm(2.5) == 5);
+  CHECK(a.grad<double>()(0) == 1.5);
+  CHECK(b.grad<float>()(0) == 2);
+  CHECK(sgd.clip_grad_norm(2.5) == 2.5);
+  CHECK(a.version() == version);
+  CHECK_FALSE(without.has_grad());
+
+  set(INFINITY, 4);
+  CHECK(sgd.clip_grad_norm(1) == INFINITY);
+  CHECK(b.grad<float>()(0) == 4);
+  set(NAN, 4);
+  CHECK(std::isnan(sgd.clip_grad_norm(1)));
+  CHECK(b.grad<float>()(0) == 4);
+  CHECK_ERROR(sgd.clip_grad_norm(0), Error, "clip_grad_norm: the norm must be above 0, not 0");
+  CHECK_ERROR(sgd.clip_grad_norm(NAN), Error, "clip_grad_norm: the norm must be above 0, not nan");
+  sgd.zero_grad();
+  CHECK(sgd.clip_grad_norm(1) == 0);
+}
+
 TEST_CASE("optimizers: options out of range") {
   const auto sgd = [](const optim::SGDOptions& o) { SGD({}, o).step(); };
   const auto adam = [](const optim::AdamOptions& o) { Adam({}, o).step(); };

@@ -32,6 +32,21 @@ struct Dense {
   double l2;
 };
 
+struct EmbeddingOptions {
+  Init weight = Init::normal(1);
+  DType dtype = DType::float32;
+};
+
+/// The rows of a table that integers name: x [...] to [..., width].
+struct Embedding {
+  /// @throws ShapeError for extents below 0.
+  Embedding(std::int64_t count, std::int64_t width, Generator& random, const EmbeddingOptions& options = {});
+  Var operator()(const Var& x) const;
+  void visit(Visitor& v) { v("weight", weight); }
+
+  Parameter weight;  ///< [count, width]
+};
+
 /// max(x, 0)
 struct ReLU {
   Var operator()(const Var& x) const;

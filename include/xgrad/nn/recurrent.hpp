@@ -24,9 +24,8 @@ struct LstmCell {
   /// @throws ShapeError for extents below 0.
   LstmCell(std::int64_t in, std::int64_t hidden, Generator& random, DType dtype = DType::float32)
       : weights(in, hidden, 4, random, dtype) {}
-  /// A step from a state, and from one of zeros.
-  LstmState operator()(const Var& x, const LstmState& state) const;
-  LstmState operator()(const Var& x) const;
+  /// A step; an empty state is one of zeros.
+  LstmState operator()(const Var& x, const LstmState& state = {}) const;
   void visit(Visitor& v) { weights.visit(v); }
 
   CellParameters weights;
@@ -37,9 +36,8 @@ struct GruCell {
   /// @throws ShapeError for extents below 0.
   GruCell(std::int64_t in, std::int64_t hidden, Generator& random, DType dtype = DType::float32)
       : weights(in, hidden, 3, random, dtype) {}
-  /// A step from a state, and from one of zeros.
-  Var operator()(const Var& x, const Var& h) const;
-  Var operator()(const Var& x) const;
+  /// A step; an empty state is one of zeros.
+  Var operator()(const Var& x, const Var& h = {}) const;
   void visit(Visitor& v) { weights.visit(v); }
 
   CellParameters weights;

@@ -16,6 +16,10 @@ class Optimizer {
  public:
   /// Forgets the gradients of all parameters; their memory is not touched.
   void zero_grad();
+  /// Scales the gradients of all parameters together so that their norm, as that of one vector, is at most
+  /// `most`, and returns the norm from before. One that is not finite leaves the gradients as they are.
+  /// @throws Error unless most > 0.
+  double clip_grad_norm(double most);
   const std::vector<Parameter>& parameters() const { return parameters_; }
 
  protected:
