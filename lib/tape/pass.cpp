@@ -163,7 +163,8 @@ void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const 
         state.flush();
         require(state.slots[index].data != nullptr);
         const ConstView summand = v.view();
-        state.evaluate(op_info<Accumulate>, nullptr, {&summand, 1}, destination, write);
+        const Accumulate addition;
+        state.evaluate(op_info<Accumulate>, &addition, {&summand, 1}, destination, write);
         if (state.nan_check != NanCheck::off) state.check_sum(destination);
       }
       return;
