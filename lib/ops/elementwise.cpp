@@ -90,20 +90,13 @@ struct Derivative<functions::Div> {
   }
 };
 
-/// v, a cotangent times what may be infinite or NaN, but 0 where the cotangent is 0.
-Var unless_zero(const Var& cotangent, const Var& v) {
-  const Var zero = scalar_like(cotangent, 0);
-  return where(equal(cotangent, zero), zero, v);
-}
-
-// Where u = 0 these two are 0 for every x, so their slope in x is 0 there, however large the cotangent is;
-// and where the cotangent is 0, however large u is.
+// Where u = 0 these two are 0 for every x, so their slope in x is 0 there, however large the cotangent is.
 template <>
 struct Derivative<functions::CotangentMul> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
   static void vjp(Backward& b) {
     b.dx(0) += sum_to(cotangent_mul(b.dy(), b.x(1)), b.x_shape(0));
-    b.dx(1) += sum_to(unless_zero(b.dy(), cotangent_mul(b.x(0), b.dy())), b.x_shape(1));
+    b.dx(1) += sum_to(cotangent_product(b.x(0), b.dy()), b.x_shape(1));
   }
 };
 
@@ -112,8 +105,16 @@ struct Derivative<functions::CotangentDiv> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(1) | kReadsOutput};
   static void vjp(Backward& b) {
     b.dx(0) += sum_to(cotangent_div(b.dy(), b.x(1)), b.x_shape(0));
-    const Var slope = -cotangent_div(cotangent_mul(b.y(), b.dy()), b.x(1));
-    b.dx(1) += sum_to(unless_zero(b.dy(), slope), b.x_shape(1));
+    b.dx(1) += sum_to(-cotangent_div(cotangent_product(b.y(), b.dy()), b.x(1)), b.x_shape(1));
+  }
+};
+
+template <>
+struct Derivative<functions::CotangentProduct> {
+  static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
+  static void vjp(Backward& b) {
+    b.dx(0) += sum_to(cotangent_product(b.dy(), b.x(1)), b.x_shape(0));
+    b.dx(1) += sum_to(cotangent_product(b.dy(), b.x(0)), b.x_shape(1));
   }
 };
 

@@ -74,7 +74,8 @@
   X(atan2, Atan2)                 \
   X(hypot, Hypot)                 \
   X(cotangent_mul, CotangentMul)  \
-  X(cotangent_div, CotangentDiv)
+  X(cotangent_div, CotangentDiv)  \
+  X(cotangent_product, CotangentProduct)
 
 namespace xgrad::functions {
 

@@ -171,6 +171,8 @@ std::vector<OpCase> elementwise_cases() {
 
       binary("cotangent_mul", cotangent_mul, [](double u, double x) { return u == 0 ? 0 : u * x; }, {nonzero, anything}),
       binary("cotangent_div", cotangent_div, [](double u, double x) { return u == 0 ? 0 : u / x; }, {nonzero, positive}),
+      binary("cotangent_product", cotangent_product, [](double u, double v) { return u == 0 || v == 0 ? 0 : u * v; },
+             {nonzero}),
   };
 }
 

@@ -39,7 +39,7 @@ Array draw(const Domain& domain, const Shape& shape, std::size_t operand, Genera
   Array result(detail::xt_shape(shape));
   if (domain.distinct) {
     // Operands lie between each other's values.
-    double next = 0.03 * static_cast<double>(operand) - 0.05 * static_cast<double>(shape.size());
+    double next = domain.low + 0.03 * static_cast<double>(operand) - 0.05 * static_cast<double>(shape.size());
     for (double& v : result) v = next += 0.1;
     random.shuffle(std::span(result.data(), result.size()));
     return result;

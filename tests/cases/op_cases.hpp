@@ -31,8 +31,9 @@ using Shapes = std::vector<Shape>;
 struct Domain {
   double low = -2, high = 2;
   std::vector<double> kinks = {};
-  double grid = 0;        ///< multiples of this alone, when it is not 0
-  bool distinct = false;  ///< instead: a shuffled sequence, so that no two values of a set are alike
+  double grid = 0;  ///< multiples of this alone, when it is not 0
+  bool distinct =
+      false;  ///< instead: a shuffled sequence about low, so that no two values of a set are alike
 };
 inline const Domain anything{}, positive{0.5, 2}, nonzero{-2, 2, {0}}, whole{-2, 2, {}, 1},
     distinct{0, 0, {}, 0, true};

@@ -1,6 +1,8 @@
 // Shapes of recordings that break other libraries: long, doubling, shared, many at once.
 #include <pthread.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <functional>
 #include <thread>
 
@@ -8,6 +10,7 @@
 #include "xgrad/nn/layers.hpp"
 #include "xgrad/ops/linalg.hpp"
 #include "xgrad/ops/loss.hpp"
+#include "xgrad/ops/shape.hpp"
 #include "xgrad/optim/optimizer.hpp"
 
 using namespace xgrad;
@@ -32,6 +35,13 @@ void on_small_stack(const std::function<void()>& body) {
 }
 
 constexpr int kLong = 1'000'000;
+
+/// The bytes of memory that this process has in use.
+std::int64_t resident_bytes() {
+  std::int64_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
 
 }  // namespace
 
@@ -207,6 +217,67 @@ TEST_CASE("structure: a parameter shared by two layers") {
   Values both = grad_of(a.weight);
   for (std::size_t i = 0; i < both.size(); ++i) both[i] += grad_of(b.weight)[i];
   CHECK(difference(grad_of(first.weight), both) < 1e-14);
+}
+
+TEST_CASE("structure: an op of 1000 operands, and a stale, a rewound or a foreign one among them") {
+  Tape tape, other;
+  const Parameter p(Array{1, 2}, "p");
+  const Var consumed = tape.leaf(p) * 2;
+  backward(sum(consumed));
+  const Var x = tape.input(Array{3, 4});
+  const Tape::Mark mark = tape.mark();
+  const Var rewound = x * 3, foreign = other.input(Array{5, 6});
+  tape.rewind(mark);
+  std::vector<Var> all(1000, x);
+  CHECK(values(grad(sum(concat(all, 0)), {x})[0]) == Values{1000, 1000});
+  const TapeStatistics before = tape.statistics();
+  for (std::size_t place : {0, 7, 8, 999}) {
+    CAPTURE(place);
+    const auto with = [&](const Var& v) {
+      std::vector<Var> some = all;
+      some[place] = v;
+      return concat(some, 0);
+    };
+    CHECK_THROWS_AS((void)with(consumed), StaleVar);
+    CHECK_THROWS_AS((void)with(rewound), StaleVar);
+    CHECK_THROWS_AS((void)with(foreign), TapeMismatch);
+    CHECK_THROWS_AS((void)with(Var()), StaleVar);
+  }
+  CHECK(same_counts(tape.statistics(), before));
+}
+
+TEST_CASE("structure: 10,000 training steps take no more memory than the first ones") {
+  Generator random(1);
+  nn::Dense first(64, 64, random), second(64, 10, random);
+  std::vector<Parameter> parameters;
+  for (nn::Dense* layer : {&first, &second}) {
+    parameters.push_back(layer->weight.share());
+    parameters.push_back(layer->bias.share());
+  }
+  optim::Adam adam(std::move(parameters), {.lr = 0.01});
+  const xt::xarray<float> data = xt::ones<float>({16, 64});
+  const xt::xarray<std::int64_t> labels = xt::arange<std::int64_t>(16) % 10;
+  Tape tape;
+  TapeStatistics early;
+  std::int64_t early_bytes = 0;
+  bool constant = true;
+  double total = 0;
+  for (int step = 0; step < 10'000; ++step) {
+    adam.zero_grad();
+    const Var loss = softmax_cross_entropy(second(tanh(first(tape.constant(data)))), tape.constant(labels));
+    total += loss.item<float>();
+    backward(loss);
+    adam.step();
+    const TapeStatistics now = tape.statistics();
+    if (step == 3) early = now;
+    if (step == 1000) early_bytes = resident_bytes();
+    constant = constant && (step < 3 || (now.bytes_held == early.bytes_held && now.slots == early.slots &&
+                                         now.peak_bytes == early.peak_bytes));
+  }
+  CHECK(std::isfinite(total));
+  CHECK(constant);
+  // One value kept from every step would be 40 MB.
+  CHECK(resident_bytes() < early_bytes + 8'000'000);
 }
 
 TEST_CASE("structure: tapes on several threads, each its own (threads)") {

@@ -114,6 +114,8 @@ Var where(const Var& condition, const Var& x, const Var& y);
 /// 0.
 Var cotangent_mul(const Var& u, const Var& x);
 Var cotangent_div(const Var& u, const Var& x);
+/// u v of two cotangents: 0 where either is 0, be the other infinite or NaN.
+Var cotangent_product(const Var& u, const Var& v);
 
 // Operators, also with a number on either side, which takes the tensor's dtype.
 inline Var operator+(const Var& x, const Var& y) { return add(x, y); }

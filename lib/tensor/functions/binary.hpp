@@ -61,6 +61,13 @@ struct CotangentDiv {
     return cotangent_div(u, x);
   }
 };
+struct CotangentProduct {
+  static constexpr const char* name = "cotangent_product";
+  template <class T>
+  static T f(const T& u, const T& v) {
+    return select(v == T(0), v, cotangent_mul(u, v));
+  }
+};
 struct Pow {
   static constexpr const char* name = "pow";
   template <class T>
