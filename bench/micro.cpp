@@ -54,9 +54,9 @@ void chains(Generator& random) {
       run(false);
     });
     const double recorded = best([&] { run(false); }), both = best([&] {
-                   x.zero_grad();
-                   run(true);
-                 });
+                                                         x.zero_grad();
+                                                         run(true);
+                                                       });
     const double ops = 2e-9 * length;
     char name[64];
     const auto line = [&](const char* what, double seconds) {
@@ -88,10 +88,12 @@ void matrices(Generator& random) {
   Parameter w = random_parameter({64, 64}, random), h = random_parameter({64, 64}, random);
   Tape tape;
   const auto step = [&](const char* name, auto&& loss, double share = 1) {
-    report(name, best([&] {
+    report(name,
+           best([&] {
              for (Parameter* p : {&x, &bias, &w, &h}) p->zero_grad();
              backward(loss());
-           }) * 1e6 * share,
+           }) * 1e6 *
+               share,
            "us");
   };
   step(
