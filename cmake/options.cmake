@@ -3,7 +3,7 @@ add_library(xgrad_options INTERFACE)
 target_compile_options(xgrad_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wold-style-cast -Wcast-qual
   # Sanitized code gives gcc false alarms; the other presets have every warning as an error.
-  $<$<AND:$<BOOL:${XGRAD_WERROR}>,$<NOT:$<BOOL:${XGRAD_SANITIZE}>>>:-Werror>)
+  $<$<AND:$<BOOL:${XGRAD_WERROR}>,$<STREQUAL:"${XGRAD_SANITIZE}","">>:-Werror>)
 if(XGRAD_SANITIZE)
   target_compile_options(xgrad_options INTERFACE -fsanitize=${XGRAD_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all
