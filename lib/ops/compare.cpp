@@ -60,6 +60,7 @@ struct Compare {
 
 struct Where {
   static constexpr const char* name = "where";
+  static constexpr bool elementwise = true;
   static constexpr Reads reads[] = {kReadsNothing, reads_x(0)};
   TensorType infer(Operands x) const {
     if (x[0].dtype != DType::boolean)
@@ -96,13 +97,15 @@ struct Where {
 
 }  // namespace
 
-Var equal(const Var& x, const Var& y) { return apply(Compare<Equal>{}, x, y); }
-Var not_equal(const Var& x, const Var& y) { return apply(Compare<NotEqual>{}, x, y); }
-Var less(const Var& x, const Var& y) { return apply(Compare<Less>{}, x, y); }
-Var less_equal(const Var& x, const Var& y) { return apply(Compare<LessEqual>{}, x, y); }
-Var greater(const Var& x, const Var& y) { return apply(Compare<Greater>{}, x, y); }
-Var greater_equal(const Var& x, const Var& y) { return apply(Compare<GreaterEqual>{}, x, y); }
-Var where(const Var& condition, const Var& x, const Var& y) { return apply(Where{}, condition, x, y); }
+Var equal(Var x, Var y) { return apply(Compare<Equal>{}, std::move(x), std::move(y)); }
+Var not_equal(Var x, Var y) { return apply(Compare<NotEqual>{}, std::move(x), std::move(y)); }
+Var less(Var x, Var y) { return apply(Compare<Less>{}, std::move(x), std::move(y)); }
+Var less_equal(Var x, Var y) { return apply(Compare<LessEqual>{}, std::move(x), std::move(y)); }
+Var greater(Var x, Var y) { return apply(Compare<Greater>{}, std::move(x), std::move(y)); }
+Var greater_equal(Var x, Var y) { return apply(Compare<GreaterEqual>{}, std::move(x), std::move(y)); }
+Var where(Var condition, Var x, Var y) {
+  return apply(Where{}, std::move(condition), std::move(x), std::move(y));
+}
 
 detail::OpTable detail::compare_ops() {
   static constexpr const OpInfo* table[] = {&op_info<Compare<Equal>>,

@@ -58,7 +58,7 @@ struct Derivative<functions::Add> {
   static constexpr Reads reads[] = {kReadsNothing};
   static void vjp(Backward& b) {
     b.dx(0) += sum_to(b.dy(), b.x_shape(0));
-    if (b.dx(1).needed()) b.dx(1) += sum_to(b.dy(), b.x_shape(1));
+    if (b.dx(1).needed()) b.dx(1) += sum_to(b.last_dy(), b.x_shape(1));
   }
 };
 
@@ -67,7 +67,7 @@ struct Derivative<functions::Sub> {
   static constexpr Reads reads[] = {kReadsNothing};
   static void vjp(Backward& b) {
     b.dx(0) += sum_to(b.dy(), b.x_shape(0));
-    if (b.dx(1).needed()) b.dx(1) += sum_to(-b.dy(), b.x_shape(1));
+    if (b.dx(1).needed()) b.dx(1) += sum_to(-b.last_dy(), b.x_shape(1));
   }
 };
 
@@ -75,8 +75,10 @@ template <>
 struct Derivative<functions::Mul> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
   static void vjp(Backward& b) {
-    if (b.dx(0).needed()) b.dx(0) += sum_to(cotangent_mul(b.dy(), b.x(1)), b.x_shape(0));
-    if (b.dx(1).needed()) b.dx(1) += sum_to(cotangent_mul(b.dy(), b.x(0)), b.x_shape(1));
+    const bool both = b.dx(0).needed() && b.dx(1).needed();
+    if (both) b.dx(1) += sum_to(cotangent_mul(b.dy(), b.x(0)), b.x_shape(1));
+    const int last = b.dx(0).needed() ? 0 : 1;
+    b.dx(last) += sum_to(cotangent_mul(b.last_dy(), b.x(1 - last)), b.x_shape(last));
   }
 };
 
@@ -179,6 +181,7 @@ struct Derivative<functions::Atan2> {
 template <class F>
 struct Binary {
   static constexpr const char* name = F::name;
+  static constexpr bool elementwise = true;
   static constexpr const auto& reads = Derivative<F>::reads;
   TensorType infer(Operands x) const {
     return {floating_dtype(name, x), detail::broadcast_shape(name, x[0].shape(), x[1].shape())};
@@ -190,37 +193,50 @@ struct Binary {
 }  // namespace
 
 #define XGRAD_DEFINE(fn, F) \
-  Var fn(const Var& x) { return apply(Unary<functions::F>{}, x); }
+  Var fn(Var x) { return apply(Unary<functions::F>{}, std::move(x)); }
 XGRAD_UNARY_FUNCTIONS(XGRAD_DEFINE)
 #undef XGRAD_DEFINE
 #define XGRAD_DEFINE(fn, F) \
-  Var fn(const Var& x, const Var& y) { return apply(Binary<functions::F>{}, x, y); }
+  Var fn(Var x, Var y) { return apply(Binary<functions::F>{}, std::move(x), std::move(y)); }
 XGRAD_BINARY_FUNCTIONS(XGRAD_DEFINE)
 #undef XGRAD_DEFINE
 
-Var clamp(const Var& x, double low, double high) {
+Var clamp(Var x, double low, double high) {
   if (!(low <= high)) throw Error(detail::text("clamp: low ", low, " must be at most high ", high));
-  return apply(Unary<functions::Clamp>{{low, high}}, x);
+  return apply(Unary<functions::Clamp>{{low, high}}, std::move(x));
 }
-Var in_range(const Var& x, double low, double high) {
-  return apply(Unary<functions::InRange>{{low, high}}, x);
+Var in_range(Var x, double low, double high) {
+  return apply(Unary<functions::InRange>{{low, high}}, std::move(x));
 }
 
-Var polygamma(int n, const Var& x) {
+Var polygamma(int n, Var x) {
   if (n < 0) throw Error(detail::text("polygamma: order ", n, " is negative"));
-  return apply(Unary<functions::Polygamma>{{n}}, x);
+  return apply(Unary<functions::Polygamma>{{n}}, std::move(x));
 }
 
-Var reciprocal(const Var& x) { return 1 / x; }
-Var pow(const Var& x, double y) { return pow(x, scalar_like(x, y)); }
-Var operator+(const Var& x, double y) { return add(x, scalar_like(x, y)); }
-Var operator-(const Var& x, double y) { return sub(x, scalar_like(x, y)); }
-Var operator*(const Var& x, double y) { return mul(x, scalar_like(x, y)); }
-Var operator/(const Var& x, double y) { return div(x, scalar_like(x, y)); }
-Var operator+(double x, const Var& y) { return add(scalar_like(y, x), y); }
-Var operator-(double x, const Var& y) { return sub(scalar_like(y, x), y); }
-Var operator*(double x, const Var& y) { return mul(scalar_like(y, x), y); }
-Var operator/(double x, const Var& y) { return div(scalar_like(y, x), y); }
+Var reciprocal(Var x) { return 1 / std::move(x); }
+// The number first: it is made of the tensor's dtype, before the tensor is given up.
+#define XGRAD_DEFINE(fn, F)                                     \
+  Var fn(Var x, double y) {                                     \
+    const Var number = scalar_like(x, y);                       \
+    return apply(Binary<functions::F>{}, std::move(x), number); \
+  }
+XGRAD_DEFINE(pow, Pow)
+XGRAD_DEFINE(operator+, Add)
+XGRAD_DEFINE(operator-, Sub)
+XGRAD_DEFINE(operator*, Mul)
+XGRAD_DEFINE(operator/, Div)
+#undef XGRAD_DEFINE
+#define XGRAD_DEFINE(fn, F)                                     \
+  Var fn(double x, Var y) {                                     \
+    const Var number = scalar_like(y, x);                       \
+    return apply(Binary<functions::F>{}, number, std::move(y)); \
+  }
+XGRAD_DEFINE(operator+, Add)
+XGRAD_DEFINE(operator-, Sub)
+XGRAD_DEFINE(operator*, Mul)
+XGRAD_DEFINE(operator/, Div)
+#undef XGRAD_DEFINE
 
 #define XGRAD_ENTRY(fn, F) &op_info<Unary<functions::F>>,
 #define XGRAD_ENTRY2(fn, F) &op_info<Binary<functions::F>>,

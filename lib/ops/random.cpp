@@ -12,6 +12,7 @@ namespace {
 /// Linear in x, with a mask that is made from the key: its own transpose.
 struct Dropout {
   static constexpr const char* name = "dropout";
+  static constexpr bool elementwise = true;
   static constexpr Reads reads[] = {kReadsNothing};
   double p;
   Key key;
@@ -25,7 +26,7 @@ struct Dropout {
       });
     });
   }
-  void vjp(Backward& b) const { b.dx(0) += apply(*this, b.dy()); }
+  void vjp(Backward& b) const { b.dx(0) += apply(*this, b.last_dy()); }
   void describe(std::ostream& out) const { out << "p=" << p << ", key=" << key.seed << ':' << key.stream; }
 };
 

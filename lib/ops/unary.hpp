@@ -23,13 +23,14 @@ constexpr Reads reads_of_unary(int reads) {
 template <class F>
 struct UnaryGrad {
   static constexpr const char* name = "unary_grad";
+  static constexpr bool elementwise = true;
   F f;
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View dx, Write write) const {
     dispatch(dx.dtype, [&]<class T>() {
       const T* u = x[0].as<T>();
       const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
-      const T* result = F::reads & functions::kY ? x[x.size() - 1].as<T>() : nullptr;
+      const T* result = F::reads & functions::kY ? x.back().as<T>() : nullptr;
       const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
       parallel_pieces(dx.size(), [&](std::int64_t begin, std::int64_t n) {
         kernel(&f, u + begin, value ? value + begin : nullptr, result ? result + begin : nullptr,
@@ -43,6 +44,7 @@ template <class F>
 struct Unary {
   static constexpr const char* name = F::name;
   static constexpr bool constant = F::reads == functions::kZero;
+  static constexpr bool elementwise = true;
   static constexpr Reads reads[] = {reads_of_unary(F::reads)};
   F f;
 
@@ -60,12 +62,14 @@ struct Unary {
   {
     const Var x = F::reads & functions::kX ? b.x(0) : Var();
     const Var y = F::reads & functions::kY ? b.y() : Var();
-    if (b.create_graph() || F::reads == functions::kNone) {
-      b.dx(0) += f.df_times(b.dy(), x, y);
+    if (b.create_graph()) {
+      b.dx(0) += f.df_times(b.last_dy(), x, y);
+    } else if (F::reads == functions::kNone) {
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_dy());
     } else if (F::reads == functions::kXY) {
-      b.dx(0) += apply(UnaryGrad<F>{f}, b.dy(), x, y);
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_dy(), x, y);
     } else {
-      b.dx(0) += apply(UnaryGrad<F>{f}, b.dy(), F::reads & functions::kX ? x : y);
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_dy(), F::reads & functions::kX ? x : y);
     }
   }
   void describe(std::ostream& out) const

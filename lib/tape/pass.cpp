@@ -208,16 +208,12 @@ using detail::TapeState;
 namespace {
 const Instruction& instruction_of(const void* p) { return *static_cast<const Instruction*>(p); }
 
-/// Whether an op's `reads` names a value, for whichever operand.
-bool names(const OpInfo& op, Reads value) {
-  return std::any_of(op.reads.begin(), op.reads.end(), [value](Reads reads) { return (reads & value) != 0; });
+[[noreturn]] void throw_no_operand(const Instruction& instruction, int i) {
+  throw Error(detail::text(instruction.op->name, ": vjp names operand ", i, " of ", instruction.input_count));
 }
 
 std::uint32_t operand_of(const Instruction& instruction, int i) {
-  if (i < 0 || i >= instruction.input_count) {
-    throw Error(
-        detail::text(instruction.op->name, ": vjp names operand ", i, " of ", instruction.input_count));
-  }
+  if (i < 0 || i >= instruction.input_count) throw_no_operand(instruction, i);
   return instruction.inputs[i];
 }
 }  // namespace
@@ -228,7 +224,7 @@ int Backward::operand_count() const { return instruction_of(instruction_).input_
 Var Backward::x(int i) const {
   const Instruction& instruction = instruction_of(instruction_);
   const std::uint32_t index = operand_of(instruction, i);
-  if (i >= 31 || !names(*instruction.op, reads_x(i))) {
+  if (i >= 31 || !(instruction.op->all_reads & reads_x(i))) {
     throw Error(
         detail::text(instruction.op->name, ": vjp reads x(", i, "), which its `reads` does not name"));
   }
@@ -237,7 +233,7 @@ Var Backward::x(int i) const {
 
 Var Backward::y() const {
   const Instruction& instruction = instruction_of(instruction_);
-  if (!names(*instruction.op, kReadsOutput)) {
+  if (!(instruction.op->all_reads & kReadsOutput)) {
     throw Error(detail::text(instruction.op->name, ": vjp reads y, which its `reads` does not name"));
   }
   return Access::var(*state_, instruction.output);

@@ -1,8 +1,10 @@
 #include "lib/tape/state.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "lib/support/scratch.hpp"
 
@@ -133,7 +135,8 @@ void Access::throw_stale(const Slot& s, const char* use) {
 // Instructions ------------------------------------------------------------------------------------------
 
 Instruction& TapeState::append(const OpInfo& op, const void* attributes,
-                               std::span<const std::uint32_t> inputs, std::uint32_t output, bool executed) {
+                               std::span<const std::uint32_t> inputs, std::uint32_t output, bool executed,
+                               Reads reads) {
   const std::size_t offset = Instruction::attribute_offset(inputs.size());
   list.push_back(nullptr);  // the place first: should memory run out, nothing has changed
   void* place = nullptr;
@@ -146,17 +149,16 @@ Instruction& TapeState::append(const OpInfo& op, const void* attributes,
     throw;
   }
   auto& instruction = *new (place) Instruction{
-      &op, output, 0, static_cast<std::uint16_t>(inputs.size()), executed, executed, {}};
+      &op, output, reads, static_cast<std::uint16_t>(inputs.size()), executed, executed, {}};
   std::copy(inputs.begin(), inputs.end(), instruction.inputs);
   if (op.attribute_bytes && !op.copy) std::memcpy(instruction.attributes(), attributes, op.attribute_bytes);
-  if (executed) instruction.reads = reads_of(instruction);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     Slot& operand = slots[inputs[i]];
     ++operand.uses;
     operand.readers += instruction.needs(i);
   }
   slots[output].produced = true;
-  slots[output].readers += (instruction.reads & kReadsOutput) != 0;
+  slots[output].readers += (reads & kReadsOutput) != 0;
   list.back() = &instruction;
   return instruction;
 }
@@ -191,14 +193,23 @@ void TapeState::evaluate(const OpInfo& op, const void* attributes, Operands x, c
   }
 }
 
-void TapeState::compute(const OpInfo& op, const void* attributes, Operands x, Slot& out, const Slot& first) {
-  if (op.aliases && first.buffer) {
+void TapeState::compute(const OpInfo& op, const void* attributes, std::span<const std::uint32_t> inputs,
+                        Operands x, Slot& out, std::uint32_t overwritable) {
+  if (const Slot& first = slots[inputs[0]]; op.aliases && first.buffer) {
     out.buffer = first.buffer;
     out.data = first.data;
     ++out.buffer->owners;
     return;
   }
-  allocate(out);
+  for (; overwritable; overwritable &= overwritable - 1) {
+    Slot& slot = slots[inputs[static_cast<std::size_t>(std::countr_zero(overwritable))]];
+    if (!slot.buffer || slot.buffer->owners > 1) continue;
+    if (slot.dtype != out.dtype || slot.shape != out.shape) continue;
+    out.buffer = std::exchange(slot.buffer, nullptr);
+    out.data = std::exchange(slot.data, nullptr);
+    break;
+  }
+  if (!out.buffer) allocate(out);
   evaluate(op, attributes, x, {out.data, out.dtype, &out.shape}, Write::assign);
 }
 
@@ -210,7 +221,10 @@ void TapeState::execute(Instruction& instruction, const View* destination, Write
   if (destination) {
     evaluate(*instruction.op, instruction.attributes(), views, *destination, write);
   } else {
-    compute(*instruction.op, instruction.attributes(), views, out, slots[instruction.inputs[0]]);
+    const OpInfo& op = *instruction.op;
+    const auto inputs = instruction.operands();
+    const Reads reads = out.depends ? reads_of(op, inputs) : kReadsNothing;
+    compute(op, instruction.attributes(), inputs, views, out, overwritable(op, inputs, ~0u, reads, 0, 1));
   }
   if (nan_check != NanCheck::off)
     check_result(instruction, destination ? ConstView(*destination) : view(out));
@@ -221,7 +235,7 @@ void TapeState::settle(Instruction& instruction) {
   Slot& out = slots[instruction.output];
   if (out.depends == kOnNothing) return;
   instruction.recorded = true;
-  instruction.reads = reads_of(instruction);
+  instruction.reads = reads_of(*instruction.op, instruction.operands());
   out.readers += (instruction.reads & kReadsOutput) != 0;
   for (std::size_t i = 0; i < instruction.input_count; ++i) {
     if (instruction.needs(i)) continue;
@@ -304,12 +318,25 @@ void TapeState::sweep_deferred() {
   if (first_dropped) arena.pop(first_dropped);
 }
 
-Reads TapeState::reads_of(const Instruction& instruction) const {
+Reads TapeState::reads_of(const OpInfo& op, std::span<const std::uint32_t> inputs) const {
   Reads reads = 0;
-  for (std::size_t i = 0; i < instruction.input_count; ++i) {
-    if (slots[instruction.inputs[i]].depends) reads |= instruction.op->reads_of(i);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (slots[inputs[i]].depends) reads |= op.reads_of(i);
   }
   return reads;
+}
+
+std::uint32_t TapeState::overwritable(const OpInfo& op, std::span<const std::uint32_t> inputs,
+                                      std::uint32_t candidates, Reads reads, std::uint32_t handles,
+                                      std::uint32_t readers) const {
+  if (!candidates || !op.elementwise || nan_check != NanCheck::off) return 0;
+  std::uint32_t result = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(inputs.size(), 31); ++i) {
+    const Slot& slot = slots[inputs[i]];
+    const bool spare = slot.handles == handles && slot.readers == readers;
+    if (spare && ((candidates & ~reads) >> i & 1)) result |= 1u << i;
+  }
+  return result;
 }
 
 void TapeState::consume() {

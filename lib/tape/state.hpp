@@ -183,16 +183,18 @@ struct TapeState {
     trim_tail();
   }
 
-  /// Lists an instruction: one whose result is there, to be differentiated, or one that waits.
+  /// Lists an instruction: one whose result is there, whose derivative reads `reads`, or one that waits.
   Instruction& append(const OpInfo& op, const void* attributes, std::span<const std::uint32_t> inputs,
-                      std::uint32_t output, bool executed);
+                      std::uint32_t output, bool executed, Reads reads);
   /// Calls an op's kernel, with the workspace that it asks for.
   void evaluate(const OpInfo& op, const void* attributes, Operands x, const View& y, Write write);
   /// The kernel's call itself, measured for `profile`.
   void evaluate_profiled(const OpInfo& op, const void* attributes, Operands x, const View& y, Write write,
                          void* workspace);
-  /// Computes an op into memory of its own, its first operand's when it only renames that.
-  void compute(const OpInfo& op, const void* attributes, Operands x, Slot& out, const Slot& first);
+  /// Computes an op into memory of its own, or into an operand's: the first one's when it only renames that,
+  /// or one of those that are overwritable, when it has the result's type.
+  void compute(const OpInfo& op, const void* attributes, std::span<const std::uint32_t> inputs, Operands x,
+               Slot& out, std::uint32_t overwritable);
   /// Executes an instruction that waits, into a destination, or into memory of its own when there is none.
   void execute(Instruction& instruction, const View* destination, Write write);
   /// Throws NonFinite when an instruction's result is not finite, in the sense of `nan_check`.
@@ -213,6 +215,11 @@ struct TapeState {
   /// Executes what is deferred, up to `end` of the list.
   void execute_deferred(std::size_t end);
   bool has_operands(const Instruction& instruction) const;
+  /// Which operands of an elementwise op, as bits of those in `candidates`, nobody needs but who counts as
+  /// `handles` and `readers`, nor the derivative, which reads `reads`.
+  std::uint32_t overwritable(const OpInfo& op, std::span<const std::uint32_t> inputs,
+                             std::uint32_t candidates, Reads reads, std::uint32_t handles,
+                             std::uint32_t readers) const;
   /// Takes deferred instructions that were executed and not recorded off the list.
   void sweep_deferred();
   void flush() {
@@ -221,8 +228,8 @@ struct TapeState {
     sweep_deferred();
   }
   void consume();
-  /// The values that an instruction's derivative reads, given which operands need a cotangent.
-  Reads reads_of(const Instruction& instruction) const;
+  /// The values that an op's derivative reads, given which operands need a cotangent.
+  Reads reads_of(const OpInfo& op, std::span<const std::uint32_t> inputs) const;
 
   ConstView view(const Slot& slot) const { return {slot.data, slot.dtype, &slot.shape}; }
 };
@@ -251,6 +258,12 @@ struct Access {
   static Slot& current_slot(const Var& v, const char* use) {
     Slot& s = slot(v);
     if (s.recording != v.state_->recording) throw_stale(s, use);
+    return s;
+  }
+  /// The same where it is known which tape a Var belongs to, and that this lives.
+  static Slot& current_slot(TapeState& state, const Var& v, const char* use) {
+    Slot& s = state.slots[v.slot_];
+    if (s.generation != v.generation_ || s.recording != state.recording) return current_slot(v, use);
     return s;
   }
   [[noreturn]] static void throw_no_slot(const Var& v);

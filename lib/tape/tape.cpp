@@ -37,7 +37,8 @@ ConstView Var::view() const {
 
 // Recording ---------------------------------------------------------------------------------------------
 
-Var detail::record(const OpInfo& info, const void* op, std::span<const Var* const> x) {
+Var detail::record(const OpInfo& info, const void* op, std::span<const Var* const> x,
+                   std::uint32_t given_up) {
   if (x.empty()) throw ShapeError(text(info.name, ": no operands"));
   if (x.size() > UINT16_MAX) throw ShapeError(text(info.name, ": more than 65535 operands"));
   Access::slot(*x[0]);
@@ -53,7 +54,7 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
       Access::slot(*x[i]);  // throws when it is empty or its tape has ended
       throw TapeMismatch(text(info.name, ": operands 0 and ", i, " belong to different tapes"));
     }
-    const Slot& slot = Access::current_slot(*x[i], info.name);
+    const Slot& slot = Access::current_slot(state, *x[i], info.name);
     indices[i] = Access::index(*x[i]);
     views[i] = state.view(slot);
     depends |= slot.depends;
@@ -64,17 +65,18 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
   const std::uint32_t output = state.new_slot(type, SlotKind::result, depends);
   Var result = Access::var(state, output);  // gives the slot back should anything below throw
   if (state.deferring) {
-    state.append(info, op, indices, output, false);
+    state.append(info, op, indices, output, false, kReadsNothing);
     if constexpr (kMutation) {
       if (const MutatorCall call; call) return call->recorded(info, x, result);
     }
     return result;
   }
   Slot& out = state.slots[output];
-  state.compute(info, op, views, out, state.slots[indices[0]]);
   const bool checked = state.nan_check != NanCheck::off;
+  const Reads reads = depends ? state.reads_of(info, indices) : kReadsNothing;
+  state.compute(info, op, indices, views, out, state.overwritable(info, indices, given_up, reads, 1, 0));
   if (depends || checked) {
-    const Instruction& instruction = state.append(info, op, indices, output, true);
+    const Instruction& instruction = state.append(info, op, indices, output, true, reads);
     if (checked) state.check_result(instruction, state.view(out));
     if (!depends) state.pop_tail();
   }

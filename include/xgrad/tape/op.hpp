@@ -15,6 +15,9 @@
 //
 //     static constexpr bool constant = true;    // the derivative is zero everywhere: no vjp, no reads
 //     static constexpr bool aliases = true;     // the result is operand 0's memory under another shape
+//     static constexpr bool elementwise = true; // an element of the result needs of every operand of its
+//     shape
+//                                               // only the same element: it may be written over that one
 //     void describe(std::ostream& out) const;   // the attributes, for `print`
 //     std::size_t workspace(Operands x) const;  // bytes of memory that eval works in, lent by the tape:
 //                                               // eval(x, y, write, void* workspace), aligned for any type
@@ -33,6 +36,7 @@
 #include <new>
 #include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "xgrad/tape/var.hpp"
@@ -58,6 +62,9 @@ class Backward {
   Var y() const;
   /// The cotangent of the result: same shape and dtype as the result.
   const Var& dy() const { return dy_; }
+  /// The same for its last use: given up, so that an elementwise op may write its result there. There is no
+  /// `dy` afterwards.
+  Var last_dy() { return std::move(dy_); }
   /// Shape and dtype of operand i, and of the result, which are known without keeping values.
   const Shape& x_shape(int i) const;
   const Shape& y_shape() const;
@@ -99,10 +106,12 @@ struct OpInfo {
   std::uint32_t attribute_bytes;
   bool constant;
   bool aliases;
+  bool elementwise;
   TensorType (*infer)(const void* op, Operands x);
   void (*eval)(const void* op, Operands x, View y, Write write, void* workspace);
   void (*vjp)(const void* op, Backward& b);  // null: none
   std::span<const Reads> reads;              // of each operand; the last stands for all further ones
+  Reads all_reads;                           // of any operand
   Reads reads_of(std::size_t operand) const {
     return reads.empty() ? kReadsNothing : reads[std::min(operand, reads.size() - 1)];
   }
@@ -119,6 +128,8 @@ template <class Op>
 constexpr bool is_constant = requires { requires Op::constant; };
 template <class Op>
 constexpr bool is_alias = requires { requires Op::aliases; };
+template <class Op>
+constexpr bool is_elementwise = requires { requires Op::elementwise; };
 template <class Op>
 constexpr bool has_vjp = requires(const Op& op, Backward& b) { op.vjp(b); };
 template <class Op>
@@ -137,6 +148,7 @@ constexpr OpInfo make_op_info() {
   info.attribute_bytes = std::is_empty_v<Op> ? 0 : sizeof(Op);
   info.constant = is_constant<Op>;
   info.aliases = is_alias<Op>;
+  info.elementwise = is_elementwise<Op>;
   info.infer = [](const void* op, Operands x) { return static_cast<const Op*>(op)->infer(x); };
   info.eval = [](const void* op, Operands x, View y, Write write, [[maybe_unused]] void* workspace) {
     if constexpr (has_workspace<Op>) {
@@ -152,6 +164,7 @@ constexpr OpInfo make_op_info() {
     static_assert(!is_constant<Op>, "an op is constant or has a vjp, not both");
     info.vjp = [](const void* op, Backward& b) { static_cast<const Op*>(op)->vjp(b); };
     info.reads = Op::reads;
+    for (const Reads reads : Op::reads) info.all_reads |= reads;
   }
   if constexpr (has_describe<Op>) {
     info.describe = [](const void* op, std::ostream& out) { static_cast<const Op*>(op)->describe(out); };
@@ -168,7 +181,11 @@ constexpr OpInfo make_op_info() {
   return info;
 }
 
-Var record(const OpInfo& info, const void* op, std::span<const Var* const> x);
+/// `given_up` has a bit for each operand that its caller has no further use for.
+Var record(const OpInfo& info, const void* op, std::span<const Var* const> x, std::uint32_t given_up = 0);
+
+inline void let_go(const Var&) {}
+inline void let_go(Var&& v) { const Var last = std::move(v); }
 
 }  // namespace detail
 
@@ -177,12 +194,18 @@ template <class Op>
 inline constexpr OpInfo op_info = detail::make_op_info<Op>();
 
 /// Computes an op and records it: the way every op, the library's and the user's, enters a tape.
-/// @throws StaleVar, TapeMismatch, and what the op's `infer` throws; nothing is recorded then.
+/// An operand that is given up (a temporary, or std::move) names nothing afterwards; an elementwise op
+/// computes into its memory when nothing else needs that.
+/// @throws StaleVar, TapeMismatch, and what the op's `infer` throws; nothing is recorded and given up then.
 template <class Op, class... Operand>
-  requires(std::is_same_v<Operand, Var> && ...)
-Var apply(const Op& op, const Operand&... x) {
+  requires(std::is_same_v<std::remove_cvref_t<Operand>, Var> && ...)
+Var apply(const Op& op, Operand&&... x) {
   const Var* const operands[] = {&x...};
-  return detail::record(op_info<Op>, &op, operands);
+  std::uint32_t given_up = 0, bit = 1;
+  ((given_up |= std::is_same_v<Operand, Var> ? bit : 0, bit <<= 1), ...);
+  Var y = detail::record(op_info<Op>, &op, operands, given_up);
+  (detail::let_go(std::forward<Operand>(x)), ...);
+  return y;
 }
 
 /// The same for any number of operands, at least one.
