@@ -1,5 +1,6 @@
 // How the cost of a training step grows with depth, width, batch and threads: SGD on dense layers of one
 // width, with ReLU between them. scripts/plots draws docs/growth.svg from it.
+#include <algorithm>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,7 +30,7 @@ int main(int argc, char** argv) {
   for (int n = 1; n <= 32; n *= 2) point("depth", n, {.layers = static_cast<std::size_t>(n)});
   for (int n = 32; n <= 2048; n *= 2) point("width", n, {.width = n});
   for (int n = 1; n <= 1024; n *= 2) point("batch", n, {.batch = n});
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   for (int n = 1; n < cores; n *= 2) point("threads", n, {.width = 1024, .batch = 256, .threads = n});
   point("threads", cores, {.width = 1024, .batch = 256, .threads = cores});
   return bench::run(argc, argv);

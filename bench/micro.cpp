@@ -38,7 +38,7 @@ void chain_of(benchmark::State& state, std::int64_t n, Pass pass) {
   });
 }
 
-/// A new tape each time, which has to grow: the cost of an op does not depend on the length.
+/// A new tape each time, which has to grow.
 void long_chain(benchmark::State& state, std::int64_t ops) {
   measure(state, static_cast<double>(ops), [&] {
     Parameter x({DType::float32, Shape{}});
