@@ -13,6 +13,7 @@ install=yes # --no-install sets it to no
   plot_packages=(gnuplot-nox:gnuplot)
   download_packages=(curl:curl ca-certificates)
   coverage_packages=(gcovr:gcovr)
+  bench_packages=(libbenchmark-dev time)
 }
 
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
@@ -20,6 +21,14 @@ die() {
   say "$@"
   exit 1
 }
+
+# Wrong usage, which ends with 2.
+misuse() {
+  say "$*; scripts/$me --help says more"
+  exit 2
+}
+# The comment at the head of the script.
+show_help() { sed -n '2,/^set/s/^# \{0,1\}//p' "$root/scripts/$me"; }
 
 # logged NAME COMMAND...: runs the command with its output in build/log/NAME.log, which `log` names
 # afterwards. On a terminal the last line of the output is shown while the command runs.
@@ -110,4 +119,23 @@ build() {
   fi
   logged "build-$preset" cmake --build "$folder" --parallel "$jobs" "$@" ||
     die_with_log "building the $preset preset failed"
+}
+
+# build_benchmarks NAME...: programs of bench/, in the release tree.
+build_benchmarks() {
+  ensure "${build_packages[@]}" "${bench_packages[@]}"
+  logged configure-release cmake -S "$root" --preset release -DXGRAD_BUILD_BENCH=ON ||
+    die_with_log "configuring the release preset failed"
+  build release --target "$@"
+}
+
+# results STATISTIC: from what Google Benchmark writes as JSON about repetitions, a line `name, seconds, GFLOP/s` for
+# each workload, with tabs between.
+results() {
+  awk -F'": "?|"?,?$' -v statistic="$1" '
+    { key = $1; sub(/^ *"/, "", key); value[key] = $2 }
+    key == "run_name" { sub(/\/real_time$/, "", value[key]); value["GFLOP/s"] = "" }
+    key == "seconds" && value["aggregate_name"] == statistic {
+      printf "%s\t%s\t%s\n", value["run_name"], value["seconds"], value["GFLOP/s"]
+    }'
 }
