@@ -8,23 +8,23 @@ namespace xgrad {
 using detail::Unary;
 
 #define XGRAD_DEFINE(fn, F) \
-  Var fn(Var x) { return apply(Unary<functions::F>{}, std::move(x)); }
+  Var fn(Arg x) { return apply(Unary<functions::F>{}, x); }
 XGRAD_ACTIVATIONS(XGRAD_DEFINE)
 #undef XGRAD_DEFINE
 
-Var leaky_relu(Var x, double slope) { return apply(Unary<functions::LeakyRelu>{{slope}}, std::move(x)); }
-Var elu(Var x, double alpha) { return apply(Unary<functions::Elu>{{alpha}}, std::move(x)); }
-Var softplus(Var x, double beta) {
+Var leaky_relu(Arg x, double slope) { return apply(Unary<functions::LeakyRelu>{{slope}}, x); }
+Var elu(Arg x, double alpha) { return apply(Unary<functions::Elu>{{alpha}}, x); }
+Var softplus(Arg x, double beta) {
   if (!(beta > 0)) throw Error(detail::text("softplus: beta ", beta, " must be positive"));
-  return apply(Unary<functions::Softplus>{{beta}}, std::move(x));
+  return apply(Unary<functions::Softplus>{{beta}}, x);
 }
-Var gelu(Var x, GeluForm form) {
-  return form == GeluForm::exact ? apply(Unary<functions::Gelu>{}, std::move(x))
-                                 : apply(Unary<functions::GeluTanh>{}, std::move(x));
+Var gelu(Arg x, GeluForm form) {
+  return form == GeluForm::exact ? apply(Unary<functions::Gelu>{}, x)
+                                 : apply(Unary<functions::GeluTanh>{}, x);
 }
-Var hardtanh(Var x, double low, double high) {
+Var hardtanh(Arg x, double low, double high) {
   if (!(low <= high)) throw Error(detail::text("hardtanh: low ", low, " must be at most high ", high));
-  return clamp(std::move(x), low, high);
+  return clamp(x, low, high);
 }
 
 #define XGRAD_ENTRY(fn, F) &op_info<Unary<functions::F>>,

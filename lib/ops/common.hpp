@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/support/parallel.hpp"
+#include "lib/tensor/copy.hpp"
 #include "lib/tensor/kernels.hpp"
 #include "xgrad/ops/axes.hpp"
 #include "xgrad/support/error.hpp"
@@ -24,25 +25,6 @@ void dispatch(DType dtype, F&& f) {
     f.template operator()<float>();
   } else {
     f.template operator()<double>();
-  }
-}
-
-/// Calls f.operator()<T>() for whichever element type.
-template <class F>
-void dispatch_any(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::float32:
-      return f.template operator()<float>();
-    case DType::float64:
-      return f.template operator()<double>();
-    case DType::int32:
-      return f.template operator()<std::int32_t>();
-    case DType::int64:
-      return f.template operator()<std::int64_t>();
-    case DType::uint8:
-      return f.template operator()<std::uint8_t>();
-    case DType::boolean:
-      return f.template operator()<bool>();
   }
 }
 
@@ -175,20 +157,6 @@ void reduce(const ConstView& x, AxisMask axes, const View& y, Write write, Kerne
     held.swap(next);
     from = held.data();
     last = first;
-  }
-}
-
-/// out[i] (= or +=) in[i * step] for i below n.
-template <class T>
-void put_run(const T* in, std::int64_t step, T* out, std::int64_t n, Write write) {
-  if (write == Write::accumulate) {
-    for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(out[i] + in[i * step]);
-  } else if (step == 0) {
-    std::fill_n(out, n, *in);
-  } else if (step == 1) {
-    std::copy_n(in, n, out);
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) out[i] = in[i * step];
   }
 }
 

@@ -97,15 +97,13 @@ struct Where {
 
 }  // namespace
 
-Var equal(Var x, Var y) { return apply(Compare<Equal>{}, std::move(x), std::move(y)); }
-Var not_equal(Var x, Var y) { return apply(Compare<NotEqual>{}, std::move(x), std::move(y)); }
-Var less(Var x, Var y) { return apply(Compare<Less>{}, std::move(x), std::move(y)); }
-Var less_equal(Var x, Var y) { return apply(Compare<LessEqual>{}, std::move(x), std::move(y)); }
-Var greater(Var x, Var y) { return apply(Compare<Greater>{}, std::move(x), std::move(y)); }
-Var greater_equal(Var x, Var y) { return apply(Compare<GreaterEqual>{}, std::move(x), std::move(y)); }
-Var where(Var condition, Var x, Var y) {
-  return apply(Where{}, std::move(condition), std::move(x), std::move(y));
-}
+Var equal(Arg x, Arg y) { return apply(Compare<Equal>{}, x, y); }
+Var not_equal(Arg x, Arg y) { return apply(Compare<NotEqual>{}, x, y); }
+Var less(Arg x, Arg y) { return apply(Compare<Less>{}, x, y); }
+Var less_equal(Arg x, Arg y) { return apply(Compare<LessEqual>{}, x, y); }
+Var greater(Arg x, Arg y) { return apply(Compare<Greater>{}, x, y); }
+Var greater_equal(Arg x, Arg y) { return apply(Compare<GreaterEqual>{}, x, y); }
+Var where(Arg condition, Arg x, Arg y) { return apply(Where{}, condition, x, y); }
 
 detail::OpTable detail::compare_ops() {
   static constexpr const OpInfo* table[] = {&op_info<Compare<Equal>>,

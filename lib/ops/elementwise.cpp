@@ -78,7 +78,8 @@ struct Derivative<functions::Mul> {
     const bool both = b.dx(0).needed() && b.dx(1).needed();
     if (both) b.dx(1) += sum_to(cotangent_mul(b.dy(), b.x(0)), b.x_shape(1));
     const int last = b.dx(0).needed() ? 0 : 1;
-    b.dx(last) += sum_to(cotangent_mul(b.last_dy(), b.x(1 - last)), b.x_shape(last));
+    const bool large = b.x_shape(1 - last) == b.y_shape();
+    b.dx(last) += sum_to(cotangent_mul(large ? b.last_small_dy() : b.last_dy(), b.x(1 - last)), b.x_shape(last));
   }
 };
 
@@ -193,50 +194,37 @@ struct Binary {
 }  // namespace
 
 #define XGRAD_DEFINE(fn, F) \
-  Var fn(Var x) { return apply(Unary<functions::F>{}, std::move(x)); }
+  Var fn(Arg x) { return apply(Unary<functions::F>{}, x); }
 XGRAD_UNARY_FUNCTIONS(XGRAD_DEFINE)
 #undef XGRAD_DEFINE
 #define XGRAD_DEFINE(fn, F) \
-  Var fn(Var x, Var y) { return apply(Binary<functions::F>{}, std::move(x), std::move(y)); }
+  Var fn(Arg x, Arg y) { return apply(Binary<functions::F>{}, x, y); }
 XGRAD_BINARY_FUNCTIONS(XGRAD_DEFINE)
 #undef XGRAD_DEFINE
 
-Var clamp(Var x, double low, double high) {
+Var clamp(Arg x, double low, double high) {
   if (!(low <= high)) throw Error(detail::text("clamp: low ", low, " must be at most high ", high));
-  return apply(Unary<functions::Clamp>{{low, high}}, std::move(x));
+  return apply(Unary<functions::Clamp>{{low, high}}, x);
 }
-Var in_range(Var x, double low, double high) {
-  return apply(Unary<functions::InRange>{{low, high}}, std::move(x));
+Var in_range(Arg x, double low, double high) {
+  return apply(Unary<functions::InRange>{{low, high}}, x);
 }
 
-Var polygamma(int n, Var x) {
+Var polygamma(int n, Arg x) {
   if (n < 0) throw Error(detail::text("polygamma: order ", n, " is negative"));
-  return apply(Unary<functions::Polygamma>{{n}}, std::move(x));
+  return apply(Unary<functions::Polygamma>{{n}}, x);
 }
 
-Var reciprocal(Var x) { return 1 / std::move(x); }
-// The number first: it is made of the tensor's dtype, before the tensor is given up.
-#define XGRAD_DEFINE(fn, F)                                     \
-  Var fn(Var x, double y) {                                     \
-    const Var number = scalar_like(x, y);                       \
-    return apply(Binary<functions::F>{}, std::move(x), number); \
-  }
-XGRAD_DEFINE(pow, Pow)
-XGRAD_DEFINE(operator+, Add)
-XGRAD_DEFINE(operator-, Sub)
-XGRAD_DEFINE(operator*, Mul)
-XGRAD_DEFINE(operator/, Div)
-#undef XGRAD_DEFINE
-#define XGRAD_DEFINE(fn, F)                                     \
-  Var fn(double x, Var y) {                                     \
-    const Var number = scalar_like(y, x);                       \
-    return apply(Binary<functions::F>{}, number, std::move(y)); \
-  }
-XGRAD_DEFINE(operator+, Add)
-XGRAD_DEFINE(operator-, Sub)
-XGRAD_DEFINE(operator*, Mul)
-XGRAD_DEFINE(operator/, Div)
-#undef XGRAD_DEFINE
+Var reciprocal(Arg x) { return 1 / x; }
+Var pow(Arg x, double y) { return pow(x, scalar_like(x, y)); }
+Var operator+(Arg x, double y) { return add(x, scalar_like(x, y)); }
+Var operator-(Arg x, double y) { return sub(x, scalar_like(x, y)); }
+Var operator*(Arg x, double y) { return mul(x, scalar_like(x, y)); }
+Var operator/(Arg x, double y) { return div(x, scalar_like(x, y)); }
+Var operator+(double x, Arg y) { return add(scalar_like(y, x), y); }
+Var operator-(double x, Arg y) { return sub(scalar_like(y, x), y); }
+Var operator*(double x, Arg y) { return mul(scalar_like(y, x), y); }
+Var operator/(double x, Arg y) { return div(scalar_like(y, x), y); }
 
 #define XGRAD_ENTRY(fn, F) &op_info<Unary<functions::F>>,
 #define XGRAD_ENTRY2(fn, F) &op_info<Binary<functions::F>>,

@@ -45,7 +45,14 @@ struct Sum : Reduction {
     detail::dispatch(y.dtype,
                      [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().sum); });
   }
-  void vjp(Backward& b) const { b.dx(0) += broadcast_to(with_axes(b.dy(), b.x_shape(0)), b.x_shape(0)); }
+  void vjp(Backward& b) const {
+    const Var u = with_axes(b.dy(), b.x_shape(0));
+    if (b.create_graph()) {
+      b.dx(0) += broadcast_to(u, b.x_shape(0));
+    } else {
+      b.dx(0).repeat(u);
+    }
+  }
 };
 
 /// The largest or the smallest element.

@@ -12,24 +12,9 @@
 namespace xgrad {
 namespace {
 
+using detail::copy_strided;
 using detail::dispatch_any;
 using detail::put_run;
-
-/// y (contiguous) from x read with given strides from an offset on.
-void copy_strided(const ConstView& x, std::int64_t offset, const std::array<std::int64_t, kMaxRank>& strides,
-                  const View& y, Write write) {
-  dispatch_any(x.dtype, [&]<class T>() {
-    const T* in = x.as<T>() + offset;
-    const LoopNest<1> nest(y.shape(), {strides});
-    parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t count) {
-      T* out = y.as<T>() + begin;
-      nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
-        put_run(in + at[0], step[0], out, n, write);
-        out += n;
-      });
-    });
-  });
-}
 
 std::array<std::int64_t, kMaxRank> contiguous_strides(const Shape& shape) {
   std::array<std::int64_t, kMaxRank> strides{};
@@ -50,13 +35,7 @@ struct Reshape {
     if (shape.size() != x[0].size()) throw ShapeError(detail::text("reshape: ", x[0].shape(), " to ", shape));
     return {x[0].dtype, shape};
   }
-  void eval(Operands x, View y, Write write) const {
-    dispatch_any(y.dtype, [&]<class T>() {
-      parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t n) {
-        put_run(x[0].as<T>() + begin, 1, y.as<T>() + begin, n, write);
-      });
-    });
-  }
+  void eval(Operands x, View y, Write write) const { detail::copy(x[0], y, write); }
   void vjp(Backward& b) const { b.dx(0) += reshape(b.dy(), b.x_shape(0)); }
 };
 

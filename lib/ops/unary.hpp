@@ -1,9 +1,12 @@
 // The op of a scalar function of one operand (lib/tensor/functions.hpp): one struct for all.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <ostream>
 
 #include "lib/ops/common.hpp"
+#include "lib/tensor/strided.hpp"
 #include "xgrad/ops/elementwise.hpp"
 
 namespace xgrad {
@@ -19,22 +22,40 @@ constexpr Reads reads_of_unary(int reads) {
   return (reads & functions::kX ? reads_x(0) : 0) | (reads & functions::kY ? kReadsOutput : 0);
 }
 
-/// dx = u * df(x, y) in one pass. Only used where the gradient is not itself recorded.
+/// dx = u * df(x, y) in one pass, of u that broadcasts to dx. Only used where the gradient is not itself
+/// recorded.
 template <class F>
 struct UnaryGrad {
   static constexpr const char* name = "unary_grad";
   static constexpr bool elementwise = true;
   F f;
-  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  TensorType infer(Operands x) const { return {x[0].dtype, x.back().shape()}; }
   void eval(Operands x, View dx, Write write) const {
     dispatch(dx.dtype, [&]<class T>() {
-      const T* u = x[0].as<T>();
       const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
       const T* result = F::reads & functions::kY ? x.back().as<T>() : nullptr;
       const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
+      const auto run = [&](const T* u, std::int64_t begin, std::int64_t n) {
+        kernel(&f, u, value ? value + begin : nullptr, result ? result + begin : nullptr, dx.as<T>() + begin, n,
+               write);
+      };
+      if (x[0].shape() == dx.shape()) {
+        return parallel_pieces(dx.size(), [&](std::int64_t begin, std::int64_t n) {
+          run(x[0].as<T>() + begin, begin, n);
+        });
+      }
+      const LoopNest<1> nest(dx.shape(), {broadcast_strides(x[0].shape(), dx.shape())});
       parallel_pieces(dx.size(), [&](std::int64_t begin, std::int64_t n) {
-        kernel(&f, u + begin, value ? value + begin : nullptr, result ? result + begin : nullptr,
-               dx.as<T>() + begin, n, write);
+        T repeated[1024];  // as much as stays in cache
+        for (const std::int64_t end = begin + n; begin < end; begin += n) {
+          n = std::min<std::int64_t>(std::size(repeated), end - begin);
+          T* to = repeated;
+          nest.for_each_run(begin, n, [&](const auto& at, std::int64_t length, const auto& step) {
+            put_run(x[0].as<T>() + at[0], step[0], to, length, Write::assign);
+            to += length;
+          });
+          run(repeated, begin, n);
+        }
       });
     });
   }
@@ -67,9 +88,9 @@ struct Unary {
     } else if (F::reads == functions::kNone) {
       b.dx(0) += apply(UnaryGrad<F>{f}, b.last_dy());
     } else if (F::reads == functions::kXY) {
-      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_dy(), x, y);
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_small_dy(), x, y);
     } else {
-      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_dy(), F::reads & functions::kX ? x : y);
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_small_dy(), F::reads & functions::kX ? x : y);
     }
   }
   void describe(std::ostream& out) const

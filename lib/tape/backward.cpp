@@ -2,6 +2,7 @@
 #include "xgrad/tape/grad.hpp"
 
 #include "lib/tape/pass.hpp"
+#include "lib/tensor/copy.hpp"
 
 namespace xgrad {
 
@@ -104,8 +105,8 @@ class LeafGradients {
       Slot& slot = state_.slots[leaf.slot];
       if (!slot.cotangent) continue;
       detail::ParameterState& p = *leaf.parameter;
-      detail::accumulate(state_.view(state_.slots[slot.cotangent]), {p.grad(), p.type.dtype, &p.type.shape},
-                         p.has_grad ? Write::accumulate : Write::assign);
+      detail::copy(state_.view(state_.slots[slot.cotangent]), {p.grad(), p.type.dtype, &p.type.shape},
+                   p.has_grad ? Write::accumulate : Write::assign);
       p.has_grad = true;
       state_.release_handle(std::exchange(slot.cotangent, 0));
     }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lib/tape/pass.hpp"
+#include "lib/tensor/copy.hpp"
 
 namespace xgrad {
 namespace {
@@ -19,7 +20,7 @@ using detail::TapeState;
 struct Alias {
   static constexpr bool aliases = true;
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
-  void eval(Operands x, View y, Write write) const { detail::accumulate(x[0], y, write); }
+  void eval(Operands x, View y, Write write) const { detail::copy(x[0], y, write); }
 };
 
 struct StopGradient : Alias {
@@ -96,10 +97,11 @@ struct Checkpoint : Alias {
 
   void vjp(Backward& b) const {
     TapeState& state = *Access::state(b.dy());
-    const std::size_t first = state.list.size();
+    std::size_t first = 0;
     Var y;
     {
       const Rerun rerun(state);
+      first = state.list.size();
       y = call->f(call->xs);
       Access::current_slot(y, name);
     }

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "lib/tape/pass.hpp"
+#include "lib/tensor/copy.hpp"
 #include "xgrad/tape/grad.hpp"
 
 namespace xgrad {
@@ -28,7 +29,7 @@ struct StackRows {
   void eval(Operands x, View y, Write write) const {
     auto* row = static_cast<std::byte*>(y.data);
     for (const ConstView& v : x) {
-      detail::accumulate(v, {row, y.dtype, v.extents}, write);
+      detail::copy(v, {row, y.dtype, v.extents}, write);
       row += bytes_of(v);
     }
   }
@@ -44,7 +45,7 @@ struct Row {
   TensorType infer(Operands x) const { return {x[0].dtype, row}; }
   void eval(Operands x, View y, Write write) const {
     const auto* from = static_cast<const std::byte*>(x[0].data) + static_cast<std::size_t>(k) * bytes_of(y);
-    detail::accumulate({from, y.dtype, y.extents}, y, write);
+    detail::copy({from, y.dtype, y.extents}, y, write);
   }
   void vjp(Backward& b) const {
     Var zero = b.dy().tape().constant({b.dy().dtype(), row}, [](View v) { detail::fill(v, 0); });

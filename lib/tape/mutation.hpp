@@ -22,7 +22,7 @@ class Mutator {
   /// The vjp of `op` is about to be called.
   virtual void begin(const OpInfo& op, const void* attributes, bool create_graph) = 0;
   /// It has recorded an op on x; gives what it gets as the result.
-  virtual Var recorded(const OpInfo& op, std::span<const Var* const> x, const Var& result) = 0;
+  virtual Var recorded(const OpInfo& op, std::span<const Arg> x, const Var& result) = 0;
   /// It adds v to a cotangent; gives what is added, an empty Var for nothing.
   virtual Var added(const Var& v) = 0;
 };

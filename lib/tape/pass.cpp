@@ -4,18 +4,12 @@
 #include <cstring>
 
 #include "lib/tape/mutation.hpp"
+#include "lib/tensor/copy.hpp"
+#include "lib/tensor/strided.hpp"
 
 namespace xgrad {
 namespace detail {
 namespace {
-
-template <class T>
-void accumulate_as(const ConstView& x, const View& y) {
-  const T* from = x.as<T>();
-  T* to = y.as<T>();
-  const std::int64_t n = x.size();
-  for (std::int64_t i = 0; i < n; ++i) to[i] += from[i];
-}
 
 /// The sum of operands of equal shapes: how cotangents are summed up.
 struct Accumulate {
@@ -23,7 +17,7 @@ struct Accumulate {
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
-    for (const ConstView& v : x) accumulate(v, y, std::exchange(write, Write::accumulate));
+    for (const ConstView& v : x) copy(v, y, std::exchange(write, Write::accumulate));
   }
   void vjp(Backward& b) const {
     b.dx(0) += b.dy();
@@ -31,17 +25,26 @@ struct Accumulate {
   }
 };
 
-}  // namespace
-
-void accumulate(const ConstView& x, const View& y, Write write) {
-  if (write == Write::assign) {
-    std::memcpy(y.data, x.data, static_cast<std::size_t>(x.size()) * size_of(x.dtype));
-  } else if (x.dtype == DType::float32) {
-    accumulate_as<float>(x, y);
-  } else {
-    accumulate_as<double>(x, y);
+/// A cotangent at last as large as what it belongs to. Only where the gradient is not itself recorded.
+struct Repeat {
+  static constexpr const char* name = "repeat";
+  Shape shape;
+  TensorType infer(Operands x) const { return {x[0].dtype, shape}; }
+  void eval(Operands x, View y, Write write) const {
+    copy_strided(x[0], 0, broadcast_strides(x[0].shape(), shape), y, write);
   }
+};
+
+/// Makes the cotangent of a slot as large as the slot where it is yet to be repeated.
+void repeat_cotangent(TapeState& state, Slot& slot) {
+  if (!std::exchange(slot.repeats, false)) return;
+  const Var large = apply(Repeat{slot.shape}, Access::var(state, slot.cotangent));
+  state.flush();
+  state.release_handle(std::exchange(slot.cotangent, Access::index(large)));
+  ++state.slots[slot.cotangent].handles;
 }
+
+}  // namespace
 
 void fill(const View& v, double value) {
   if (v.dtype == DType::float32) {
@@ -111,16 +114,17 @@ void Pass::run(std::size_t first) {
 
 void Pass::differentiate(const Instruction& instruction, Slot& out) {
   Var dy = Access::var(state_, out.cotangent);
+  const bool repeats = out.repeats;
   if (!out.wanted) {
-    state_.release_handle(out.cotangent);
-    out.cotangent = 0;
+    state_.release_handle(std::exchange(out.cotangent, 0));
+    out.repeats = false;
   }
   const auto operands = instruction.operands();
   if (std::none_of(operands.begin(), operands.end(), [&](auto i) { return needed(state_.slots[i], mark_); }))
     return;
   const OpInfo& op = *instruction.op;
   if (!op.vjp) throw NotDifferentiable(text(op.name, ": has no derivative"));
-  Backward b = Access::backward(state_, instruction, std::move(dy), mark_);
+  Backward b = Access::backward(state_, instruction, std::move(dy), repeats, mark_);
   const Instruction* outer = std::exchange(state_.differentiated, &instruction);
   if constexpr (kMutation) {
     if (const MutatorCall call; call) call->begin(op, instruction.attributes(), state_.graph);
@@ -135,13 +139,14 @@ void Pass::abandon() {
   state_.sweep_deferred();
   for (std::size_t i = 1; i < state_.slots.size(); ++i) {
     Slot& slot = state_.slots[i];
-    slot.wanted = false;
+    slot.wanted = slot.repeats = false;
     if (slot.cotangent) state_.release_handle(std::exchange(slot.cotangent, 0));
   }
 }
 
 /// Adds `v`, which a vjp of `op` made, to the cotangent of a slot. With `move`, nobody else will read `v`.
 void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const char* op) {
+  repeat_cotangent(state, slot);
   const std::uint32_t index = Access::index(v);
   const auto require = [&](bool kept) {
     if (!kept) throw Error(text(op, ": vjp reads a value that was not kept; name it in `reads`"));
@@ -189,11 +194,13 @@ void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const 
 
 // Backward ----------------------------------------------------------------------------------------------
 
-Backward Access::backward(TapeState& state, const Instruction& instruction, Var dy, std::uint32_t mark) {
+Backward Access::backward(TapeState& state, const Instruction& instruction, Var dy, bool repeats,
+                          std::uint32_t mark) {
   Backward b;
   b.state_ = &state;
   b.instruction_ = &instruction;
   b.dy_ = std::move(dy);
+  b.repeats_ = repeats;
   b.mark_ = mark;
   return b;
 }
@@ -217,6 +224,11 @@ std::uint32_t operand_of(const Instruction& instruction, int i) {
   return instruction.inputs[i];
 }
 }  // namespace
+
+const Var& Backward::dy() {
+  if (std::exchange(repeats_, false)) dy_ = apply(detail::Repeat{y_shape()}, dy_);
+  return dy_;
+}
 
 bool Backward::create_graph() const { return state_->graph; }
 int Backward::operand_count() const { return instruction_of(instruction_).input_count; }
@@ -247,6 +259,19 @@ const Shape& Backward::y_shape() const { return state_->slots[instruction_of(ins
 bool Backward::Cotangent::needed() const {
   const Instruction& instruction = instruction_of(backward_.instruction_);
   return detail::needed(backward_.state_->slots[operand_of(instruction, operand_)], backward_.mark_);
+}
+
+void Backward::Cotangent::repeat(const Var& v) const {
+  if (!needed()) return;
+  const Instruction& instruction = instruction_of(backward_.instruction_);
+  TapeState& state = *backward_.state_;
+  Slot& operand = state.slots[operand_of(instruction, operand_)];
+  const bool asked_for = operand.wanted || operand.kind != detail::SlotKind::result;
+  if (detail::kMutation || operand.cotangent || asked_for) {
+    return add(apply(detail::Repeat{operand.shape}, v), true);
+  }
+  add_cotangent(state, operand, v, false, instruction.op->name);
+  operand.repeats = v.shape() != operand.shape;
 }
 
 void Backward::Cotangent::add(const Var& v, bool move) const {

@@ -17,9 +17,6 @@ inline bool needed(const Slot& slot, std::uint32_t mark) {
 /// Adds `v`, which a vjp of `op` made, to the cotangent of a slot. With `move`, nobody else will read `v`.
 void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const char* op);
 
-/// Adds a view to memory of the same type, or overwrites it.
-void accumulate(const ConstView& x, const View& y, Write write);
-
 /// Fills a floating tensor with one value.
 void fill(const View& v, double value);
 

@@ -79,7 +79,7 @@ std::uint32_t TapeState::new_slot(const TensorType& type, SlotKind kind, std::ui
   slot.recording = recording;
   slot.id = next_id++;
   slot.mark = 0;
-  slot.wanted = slot.unwritten = false;
+  slot.wanted = slot.repeats = slot.unwritten = false;
   ++live_slots;
   return index;
 }

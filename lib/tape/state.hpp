@@ -78,6 +78,7 @@ struct Slot {
   std::uint8_t depends = kOnNothing;
   bool produced = false;   // by an instruction that is listed
   bool wanted = false;     // in grad(): one of xs, whose cotangent is asked for
+  bool repeats = false;    // its cotangent is smaller, to be repeated to its shape (Backward::dx().repeat)
   bool unwritten = false;  // a prepared cotangent (a parameter's gradient) that nothing was written to yet
 };
 
@@ -270,7 +271,8 @@ struct Access {
   [[noreturn]] static void throw_stale(const Slot& slot, const char* use);
   static ParameterState& state(const Parameter& p) { return p.state(); }
   static const std::shared_ptr<ParameterState>& shared_state(const Parameter& p) { return p.state_; }
-  static Backward backward(TapeState& state, const Instruction& instruction, Var dy, std::uint32_t mark);
+  static Backward backward(TapeState& state, const Instruction& instruction, Var dy, bool repeats,
+                           std::uint32_t mark);
   static std::uint32_t mark(const Backward& b) { return b.mark_; }
 };
 

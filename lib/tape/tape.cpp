@@ -37,8 +37,14 @@ ConstView Var::view() const {
 
 // Recording ---------------------------------------------------------------------------------------------
 
-Var detail::record(const OpInfo& info, const void* op, std::span<const Var* const> x,
-                   std::uint32_t given_up) {
+namespace {
+void let_go(std::span<const Arg> x, std::uint32_t given_up) {
+  if (!given_up) return;
+  for (const Arg& v : x) v.release();
+}
+}  // namespace
+
+Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
   if (x.empty()) throw ShapeError(text(info.name, ": no operands"));
   if (x.size() > UINT16_MAX) throw ShapeError(text(info.name, ": more than 65535 operands"));
   Access::slot(*x[0]);
@@ -49,6 +55,7 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
   const auto views = view_room.items();
   const auto indices = index_room.items();
   std::uint8_t depends = kOnNothing;
+  std::uint32_t given_up = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (Access::state(*x[i]) != &state) {
       Access::slot(*x[i]);  // throws when it is empty or its tape has ended
@@ -58,6 +65,7 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
     indices[i] = Access::index(*x[i]);
     views[i] = state.view(slot);
     depends |= slot.depends;
+    if (x[i].is_given_up() && i < 31) given_up |= 1u << i;
   }
   const TensorType type = info.infer(op, views);
   if (info.constant || state.paused || (state.deferring && !state.graph)) depends = kOnNothing;
@@ -66,6 +74,7 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
   Var result = Access::var(state, output);  // gives the slot back should anything below throw
   if (state.deferring) {
     state.append(info, op, indices, output, false, kReadsNothing);
+    let_go(x, given_up);
     if constexpr (kMutation) {
       if (const MutatorCall call; call) return call->recorded(info, x, result);
     }
@@ -80,6 +89,7 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Var* cons
     if (checked) state.check_result(instruction, state.view(out));
     if (!depends) state.pop_tail();
   }
+  let_go(x, given_up);
   return result;
 }
 

@@ -52,11 +52,11 @@ auto lanewise(F f, T... x) {
 
 // u d and u / d for a cotangent u, but 0 where u is 0, whatever d is: nothing infinite or NaN comes back from
 // a branch that `where` did not take. For Vars they are the ops of these names.
-template <class T>
+template <Numeric T>
 T cotangent_mul(const T& u, const T& d) {
   return select(u == T(0), u, u * d);
 }
-template <class T>
+template <Numeric T>
 T cotangent_div(const T& u, const T& d) {
   return select(u == T(0), u, u / d);
 }

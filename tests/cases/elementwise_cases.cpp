@@ -81,7 +81,7 @@ OpCase where_case() {
 }
 
 /// An operator, whose errors are those of the function it stands for.
-OpCase binary_operator(const char* name, Var (*f)(Var, Var), double (*reference)(double, double),
+OpCase binary_operator(const char* name, Var (*f)(Arg, Arg), double (*reference)(double, double),
                        const Domain& domain = anything) {
   return without_errors(binary(name, f, reference, {domain}));
 }
@@ -103,11 +103,11 @@ std::vector<OpCase> elementwise_cases() {
       constant(unary("floor", floor, std::floor, between_halves)),
       constant(unary("ceil", ceil, std::ceil, between_halves)),
       constant(unary("round", round, std::round, between_halves)),
-      with_errors(unary("clamp", [](Var x) { return clamp(x, -0.5, 1.25); },
+      with_errors(unary("clamp", [](Arg x) { return clamp(x, -0.5, 1.25); },
                         [](double x) { return std::clamp(x, -0.5, 1.25); }, {-2, 2, {-0.5, 1.25}}),
                   {fails_when<Error>([](Tape& t) { clamp(ones(t, {2}), 2, 1); },
                                      "clamp: low 2 must be at most high 1")}),
-      constant(unary("in_range", [](Var x) { return in_range(x, -1, 1); },
+      constant(unary("in_range", [](Arg x) { return in_range(x, -1, 1); },
                      [](double x) { return x >= -1 && x <= 1 ? 1.0 : 0.0; }, whole)),
 
       unary("exp", exp, std::exp),
@@ -129,14 +129,14 @@ std::vector<OpCase> elementwise_cases() {
       unary("erfc", erfc, std::erfc),
       unary("lgamma", lgamma, std::lgamma, {0.3, 4}),
       unary("digamma", digamma, digamma_of, {0.3, 4}),
-      with_errors(unary("polygamma", [](Var x) { return polygamma(1, x); }, polygamma_of<1>, {0.5, 4}),
+      with_errors(unary("polygamma", [](Arg x) { return polygamma(1, x); }, polygamma_of<1>, {0.5, 4}),
                   {fails_when<Error>([](Tape& t) { polygamma(-1, ones(t, {2})); },
                                      "polygamma: order -1 is negative")}),
-      without_errors(unary("polygamma of order 2", [](Var x) { return polygamma(2, x); }, polygamma_of<2>,
+      without_errors(unary("polygamma of order 2", [](Arg x) { return polygamma(2, x); }, polygamma_of<2>,
                            {0.8, 4})),
       without_errors(unary("lgamma of negative numbers", lgamma, std::lgamma, {-1.7, -1.3})),
       without_errors(unary("digamma of negative numbers", digamma, digamma_of, {-1.7, -1.3})),
-      without_errors(unary("polygamma of negative numbers", [](Var x) { return polygamma(3, x); },
+      without_errors(unary("polygamma of negative numbers", [](Arg x) { return polygamma(3, x); },
                            polygamma_of<3>, {-1.75, -1.6})),
 
       binary("add", add, [](double x, double y) { return x + y; }),
@@ -144,7 +144,7 @@ std::vector<OpCase> elementwise_cases() {
       binary("mul", mul, [](double x, double y) { return x * y; }),
       binary("div", div, [](double x, double y) { return x / y; }, {anything, positive}),
       binary("pow", pow, std::pow, {positive, anything}),
-      without_errors(unary("pow with a number", [](Var x) { return pow(x, 3); },
+      without_errors(unary("pow with a number", [](Arg x) { return pow(x, 3); },
                            [](double x) { return x * x * x; })),
       binary("maximum", maximum, larger, {distinct}),
       binary("minimum", minimum, smaller, {distinct}),
@@ -160,13 +160,13 @@ std::vector<OpCase> elementwise_cases() {
       comparison("greater_equal", greater_equal, [](double x, double y) { return x >= y; }),
       where_case(),
 
-      binary_operator("operator+", [](Var x, Var y) { return 2 + x + 3 + y; },
+      binary_operator("operator+", [](Arg x, Arg y) { return 2 + x + 3 + y; },
                       [](double x, double y) { return 5 + x + y; }),
-      binary_operator("operator-", [](Var x, Var y) { return 2 - x - 3 - -y; },
+      binary_operator("operator-", [](Arg x, Arg y) { return 2 - x - 3 - -y; },
                       [](double x, double y) { return -1 - x + y; }),
-      binary_operator("operator*", [](Var x, Var y) { return 2 * x * 3 * y; },
+      binary_operator("operator*", [](Arg x, Arg y) { return 2 * x * 3 * y; },
                       [](double x, double y) { return 6 * x * y; }),
-      binary_operator("operator/", [](Var x, Var y) { return 2 / x / 3 / y; },
+      binary_operator("operator/", [](Arg x, Arg y) { return 2 / x / 3 / y; },
                       [](double x, double y) { return 2 / (3 * x * y); }, positive),
 
       binary("cotangent_mul", cotangent_mul, [](double u, double x) { return u == 0 ? 0 : u * x; }, {nonzero, anything}),

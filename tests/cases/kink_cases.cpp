@@ -17,7 +17,7 @@ using naive::Values;
 const Domain zero{0, 0};
 
 /// A function of one number, of which x are whole ones, with its slope.
-OpCase kink(const char* name, Var (*f)(Var), double (*reference)(double), double (*slope)(double)) {
+OpCase kink(const char* name, Var (*f)(Arg), double (*reference)(double), double (*slope)(double)) {
   OpCase row = without_errors(unary(name, f, reference, whole));
   row.order = 1;
   row.elementwise = false;
@@ -26,7 +26,7 @@ OpCase kink(const char* name, Var (*f)(Var), double (*reference)(double), double
 }
 
 /// One of two numbers, with the slope in each.
-OpCase kink(const char* name, Var (*f)(Var, Var), double (*reference)(double, double),
+OpCase kink(const char* name, Var (*f)(Arg, Arg), double (*reference)(double, double),
             double (*slope)(double, double), const Domain& domain) {
   OpCase row = without_errors(binary(name, f, reference, {domain}));
   row.order = 1;
@@ -94,13 +94,13 @@ std::vector<OpCase> kink_cases() {
   std::vector<OpCase> rows = {
       kink("abs at 0", abs, std::abs, sign_of),
       kink("relu at 0", relu, [](double x) { return std::max(x, 0.0); }, [](double x) { return x > 0 ? 1.0 : 0.0; }),
-      kink("leaky_relu at 0", [](Var x) { return leaky_relu(x, 0.25); },
+      kink("leaky_relu at 0", [](Arg x) { return leaky_relu(x, 0.25); },
            [](double x) { return std::max(x, 0.25 * x); }, [](double x) { return x > 0 ? 1 : 0.25; }),
-      kink("elu at 0", [](Var x) { return elu(x, 0.5); }, [](double x) { return x > 0 ? x : 0.5 * elu_of(x); },
+      kink("elu at 0", [](Arg x) { return elu(x, 0.5); }, [](double x) { return x > 0 ? x : 0.5 * elu_of(x); },
            [](double x) { return x > 0 ? 1 : 0.5 * exp_below(x); }),
       kink("selu at 0", selu, [](double x) { return x > 0 ? kSeluScale * x : kSeluSlope * elu_of(x); },
            [](double x) { return x >= 0 ? kSeluScale : kSeluSlope * exp_below(x); }),
-      kink("clamp at the limits", [](Var x) { return clamp(x, -1, 1); },
+      kink("clamp at the limits", [](Arg x) { return clamp(x, -1, 1); },
            [](double x) { return std::clamp(x, -1.0, 1.0); }, [](double x) { return std::abs(x) <= 1 ? 1.0 : 0.0; }),
       kink("maximum of ties", maximum, [](double x, double y) { return std::max(x, y); },
            [](double x, double y) { return x > y ? 1 : x < y ? 0 : 0.5; }, whole),
@@ -108,7 +108,7 @@ std::vector<OpCase> kink_cases() {
            [](double x, double y) { return x < y ? 1 : x > y ? 0 : 0.5; }, whole),
       kink("hypot of zeros", hypot, [](double x, double y) { return std::hypot(x, y); }, [](double, double) { return 0.0; }, zero),
       kink("atan2 of zeros", atan2, [](double y, double x) { return std::atan2(y, x); }, [](double, double) { return 0.0; }, zero),
-      kink("mae of equal values", [](Var x, Var y) { return mae(x, y, Reduction::none); },
+      kink("mae of equal values", [](Arg x, Arg y) { return mae(x, y, Reduction::none); },
            [](double x, double y) { return std::abs(x - y); }, [](double x, double y) { return sign_of(x - y); }, whole),
       ties("std of equal values", [](const Var& x, const Axes& a, bool k) { return xgrad::std(x, a, k); },
            [](const Values&) { return 0.0; }, none, 1, {1}, false, {{{3, 4}}, {{2, 1}}}, {2, 2}),

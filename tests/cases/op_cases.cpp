@@ -99,7 +99,7 @@ Array weights_for(const Array& result) {
   return w;
 }
 
-OpCase unary(const char* name, Var (*f)(Var), double (*reference)(double), Domain domain) {
+OpCase unary(const char* name, Var (*f)(Arg), double (*reference)(double), Domain domain) {
   return {.name = name,
           .f = [f](Vars x) { return f(x[0]); },
           .reference = [reference](const Arrays& x) { return naive::map(x[0], reference); },
@@ -109,7 +109,7 @@ OpCase unary(const char* name, Var (*f)(Var), double (*reference)(double), Domai
           .errors = {fails_for_integers(name, f)}};
 }
 
-OpCase binary(const char* name, Var (*f)(Var, Var), double (*reference)(double, double),
+OpCase binary(const char* name, Var (*f)(Arg, Arg), double (*reference)(double, double),
               std::vector<Domain> domains) {
   return {
       .name = name,
@@ -124,7 +124,7 @@ OpCase binary(const char* name, Var (*f)(Var, Var), double (*reference)(double, 
                  fails_for_integers(name, [f](const Var& x) { f(x, x); })}};
 }
 
-OpCase comparison(const char* name, Var (*f)(Var, Var), bool (*reference)(double, double)) {
+OpCase comparison(const char* name, Var (*f)(Arg, Arg), bool (*reference)(double, double)) {
   OpCase row = constant(binary(name, f, nullptr, {whole}));
   row.reference = [reference](const Arrays& x) {
     return naive::generate(naive::broadcast(x), [&](const naive::Index& i) {

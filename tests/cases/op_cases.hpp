@@ -94,12 +94,12 @@ Array weights_for(const Array& result);
 extern const std::vector<Shapes> unary_sets, binary_sets;
 
 /// An elementwise function of one operand, from its value for one number: also for 0, infinity and NaN.
-OpCase unary(const char* name, Var (*f)(Var), double (*reference)(double), Domain domain = anything);
+OpCase unary(const char* name, Var (*f)(Arg), double (*reference)(double), Domain domain = anything);
 /// An elementwise function of two operands that broadcast.
-OpCase binary(const char* name, Var (*f)(Var, Var), double (*reference)(double, double),
+OpCase binary(const char* name, Var (*f)(Arg, Arg), double (*reference)(double, double),
               std::vector<Domain> domains = {anything});
 /// One that gives bool.
-OpCase comparison(const char* name, Var (*f)(Var, Var), bool (*reference)(double, double));
+OpCase comparison(const char* name, Var (*f)(Arg, Arg), bool (*reference)(double, double));
 /// A row changed: to one whose derivative is zero, to one with further errors or none.
 OpCase constant(OpCase row);
 OpCase with_errors(OpCase row, std::vector<ErrorCase> errors);

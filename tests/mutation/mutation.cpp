@@ -81,7 +81,7 @@ class Follower : public detail::Mutator {
     }
     ops_ = cotangents_ = 0;
   }
-  Var recorded(const OpInfo& op, std::span<const Var* const> x, const Var& result) override {
+  Var recorded(const OpInfo& op, std::span<const Arg> x, const Var& result) override {
     at_.what = op.name;
     at_.number = ops_++;
     // The engine's own sums are not part of a vjp; a mask or nothing at all has no sign.

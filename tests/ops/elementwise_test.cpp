@@ -40,17 +40,17 @@ const std::vector<Unary> kUnary = {
     {"tanh", tanh, std::tanh, [](double x) { return 1 / std::cosh(x) / std::cosh(x); }, true},
     {"erf", erf, std::erf, [](double x) { return 2 / std::sqrt(2 * kHalfPi) * exp_minus_square(x); }, true},
     {"erfc", erfc, std::erfc, [](double x) { return -2 / std::sqrt(2 * kHalfPi) * exp_minus_square(x); }},
-    {"clamp", [](Var x) { return clamp(x, -1, 2); }, [](double x) { return x < -1  ? -1.0
+    {"clamp", [](Arg x) { return clamp(x, -1, 2); }, [](double x) { return x < -1  ? -1.0
                                                                            : x > 2 ? 2.0
                                                                                    : x; },
      [](double x) { return x >= -1 && x <= 2 ? 1.0 : 0.0; }},
-    {"in_range", [](Var x) { return in_range(x, -1, 2); },
+    {"in_range", [](Arg x) { return in_range(x, -1, 2); },
      [](double x) { return x >= -1 && x <= 2 ? 1.0 : 0.0; }, zero},
 };
 
 struct Binary {
   std::string name;
-  Var (*f)(Var, Var);
+  Var (*f)(Arg, Arg);
   double (*value)(double, double);
 };
 
@@ -95,7 +95,7 @@ void check_binary_at_special_values() {
 
 template <class T>
 void check_comparisons() {
-  const std::vector<std::pair<Var (*)(Var, Var), bool (*)(T, T)>> all = {
+  const std::vector<std::pair<Var (*)(Arg, Arg), bool (*)(T, T)>> all = {
       {equal, [](T a, T b) { return a == b; }},  {not_equal, [](T a, T b) { return a != b; }},
       {less, [](T a, T b) { return a < b; }},    {less_equal, [](T a, T b) { return a <= b; }},
       {greater, [](T a, T b) { return a > b; }}, {greater_equal, [](T a, T b) { return a >= b; }}};

@@ -55,7 +55,7 @@ bool slopes_agree(T got, T wanted, T units = 32) {
 /// A function with its value and derivative for one number.
 struct Unary {
   std::string name;
-  Var (*f)(Var);
+  Var (*f)(Arg);
   double (*value)(double);
   double (*derivative)(double);
   bool keeps_sign = false;  // of a zero

@@ -1,4 +1,6 @@
 // Cotangents are handed on without copies and summed up in place; here that must not be seen.
+#include <functional>
+
 #include "tests/tape/helpers.hpp"
 #include "xgrad/ops/linalg.hpp"
 #include "xgrad/ops/shape.hpp"
@@ -84,4 +86,59 @@ TEST_CASE("cotangents: nothing is computed into a place that it reads") {
   const Var y = sum(apply(Rebinds{}, x, x));
   // t = ones x = {4, 6; 4, 6}; t + t'
   CHECK(values(grad(y, {x})[0]) == Values{8, 10, 10, 12});
+}
+
+TEST_CASE("cotangents: those of sums are repeated only for those who need them in full") {
+  Tape tape;
+  const auto check = [&](const Shape& shape, const Axes& axes, bool keepdims) {
+    CAPTURE(shape);
+    const Array ones(std::vector<std::size_t>(shape.begin(), shape.end()), 1.0);
+    Array a = ones, b = ones;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      a.data()[i] = 0.1 + 0.01 * static_cast<double>(i % 97);
+      b.data()[i] = 2 - 0.03 * static_cast<double>(i % 31);
+    }
+    const Var x = tape.input(a), w = tape.constant(b);
+    const std::vector<std::function<Var(const Var&)>> functions = {
+        [](const Var& v) { return exp(v); },
+        [](const Var& v) { return log(v); },
+        [](const Var& v) { return -v; },
+        [&](const Var& v) { return tanh(v) * w; },
+        [&](const Var& v) { return w * v + v; },
+        [](const Var& v) { return v; },
+        [](const Var& v) { return reshape(v, v.shape()); },
+        [&](const Var& v) {
+          const Var t = square(v);  // whose cotangent has two summands, one of them from a sum
+          return t + t * w;
+        }};
+    for (const auto& f : functions) {
+      const Var y = f(x), z = square(sum(y, axes, keepdims)), total = sum(z) + sum(y);
+      // With the graph nothing is left unrepeated.
+      const Var small = grad(total, {x})[0], full = grad(total, {x}, recorded())[0];
+      CHECK(difference(values(small), values(full)) < 1e-14);
+      const auto both = grad(total, {y, x});
+      CHECK(both[0].shape() == y.shape());
+      CHECK(difference(values(both[1]), values(full)) < 1e-14);
+    }
+  };
+  check({5, 7}, 0, false);
+  check({5, 7}, 1, false);
+  check({5, 7}, 1, true);
+  check({3, 700, 2}, 1, false);
+  check({3, 4, 300}, Axes{0, 2}, true);
+  check({2500}, {}, false);
+  check({}, {}, false);
+  check({0, 3}, 0, false);
+}
+
+TEST_CASE("cotangents: a mean of squares costs no memory for its cotangent") {
+  Tape tape;
+  constexpr std::size_t n = 1 << 17;
+  Parameter w(Array(std::vector<std::size_t>{n}, 3.0));
+  for (int i = 0; i < 2; ++i) {
+    w.zero_grad();
+    backward(mean(square(tape.leaf(w))));
+  }
+  CHECK(tape.statistics().peak_bytes < n * sizeof(double) + 1000);
+  CHECK(w.grad<double>()(n - 1) == doctest::Approx(6.0 / n));
 }

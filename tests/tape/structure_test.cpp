@@ -51,7 +51,7 @@ TEST_CASE("structure: a chain of 1,000,000 ops, on a small stack") {
     double gradient = 0, leaf_gradient = 0;
     std::size_t left = 1;
   } neg_chain, tanh_chain;
-  const auto run = [](Seen& seen, Var (*op)(Var), double start) {
+  const auto run = [](Seen& seen, Var (*op)(Arg), double start) {
     Tape tape;
     const Parameter w(Array{start}, "w");
     {

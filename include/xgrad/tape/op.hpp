@@ -61,10 +61,16 @@ class Backward {
   /// The result. @throws Error when the op's `reads` does not name it.
   Var y() const;
   /// The cotangent of the result: same shape and dtype as the result.
-  const Var& dy() const { return dy_; }
+  const Var& dy();
   /// The same for its last use: given up, so that an elementwise op may write its result there. There is no
   /// `dy` afterwards.
-  Var last_dy() { return std::move(dy_); }
+  Var last_dy() {
+    dy();
+    return std::move(dy_);
+  }
+  /// The same for a vjp whose ops broadcast: of a shape that broadcasts to the result's, where the cotangent
+  /// came from a reduction (`dx(i).repeat`) and is not repeated yet.
+  Var last_small_dy() { return std::move(dy_); }
   /// Shape and dtype of operand i, and of the result, which are known without keeping values.
   const Shape& x_shape(int i) const;
   const Shape& y_shape() const;
@@ -79,6 +85,9 @@ class Backward {
     /// the cotangent; nothing is computed when nobody needs this operand's cotangent.
     void operator+=(const Var& v) const { add(v, false); }
     void operator+=(Var&& v) const { add(v, true); }
+    /// Adds `v` repeated to the operand's shape, to which it must broadcast; it is repeated when somebody asks
+    /// for it in full. Not while the gradient is itself recorded.
+    void repeat(const Var& v) const;
     /// Whether anybody needs it, for the rare vjp that can save more than its last op.
     bool needed() const;
 
@@ -97,6 +106,7 @@ class Backward {
   detail::TapeState* state_ = nullptr;
   const void* instruction_ = nullptr;
   Var dy_;
+  bool repeats_ = false;
   std::uint32_t mark_ = 0;
 };
 
@@ -181,11 +191,7 @@ constexpr OpInfo make_op_info() {
   return info;
 }
 
-/// `given_up` has a bit for each operand that its caller has no further use for.
-Var record(const OpInfo& info, const void* op, std::span<const Var* const> x, std::uint32_t given_up = 0);
-
-inline void let_go(const Var&) {}
-inline void let_go(Var&& v) { const Var last = std::move(v); }
+Var record(const OpInfo& info, const void* op, std::span<const Arg> x);
 
 }  // namespace detail
 
@@ -194,26 +200,19 @@ template <class Op>
 inline constexpr OpInfo op_info = detail::make_op_info<Op>();
 
 /// Computes an op and records it: the way every op, the library's and the user's, enters a tape.
-/// An operand that is given up (a temporary, or std::move) names nothing afterwards; an elementwise op
-/// computes into its memory when nothing else needs that.
 /// @throws StaleVar, TapeMismatch, and what the op's `infer` throws; nothing is recorded and given up then.
-template <class Op, class... Operand>
-  requires(std::is_same_v<std::remove_cvref_t<Operand>, Var> && ...)
-Var apply(const Op& op, Operand&&... x) {
-  const Var* const operands[] = {&x...};
-  std::uint32_t given_up = 0, bit = 1;
-  ((given_up |= std::is_same_v<Operand, Var> ? bit : 0, bit <<= 1), ...);
-  Var y = detail::record(op_info<Op>, &op, operands, given_up);
-  (detail::let_go(std::forward<Operand>(x)), ...);
-  return y;
+template <class Op, class... X>
+  requires(std::is_convertible_v<X, Arg> && ...)
+Var apply(const Op& op, X&&... x) {
+  const Arg args[] = {std::forward<X>(x)...};
+  return detail::record(op_info<Op>, &op, args);
 }
 
 /// The same for any number of operands, at least one.
 template <class Op>
 Var apply_all(const Op& op, std::span<const Var> x) {
-  std::vector<const Var*> operands;
-  for (const Var& v : x) operands.push_back(&v);
-  return detail::record(op_info<Op>, &op, operands);
+  const std::vector<Arg> args(x.begin(), x.end());
+  return detail::record(op_info<Op>, &op, args);
 }
 
 }  // namespace xgrad

@@ -100,6 +100,25 @@ class Var {
 
 static_assert(sizeof(Var) == 16);
 
+/// An argument of an op: a Var, or one that is given up (a temporary, or std::move). That names nothing once
+/// the op is computed, and an elementwise op computes into its memory when nothing else needs it.
+class Arg {
+ public:
+  Arg(const Var& v) : var_(&v) {}
+  Arg(Var&& v) : var_(&v), given_up_(&v) {}
+  const Var& operator*() const { return *var_; }
+  operator const Var&() const { return *var_; }
+  bool is_given_up() const { return given_up_ != nullptr; }
+  /// Lets go of what is given up.
+  void release() const {
+    if (given_up_) *given_up_ = Var();
+  }
+
+ private:
+  const Var* var_;
+  Var* given_up_ = nullptr;
+};
+
 /// Writes the value as NumPy does, `[[1, 2], [3, 4]]`; the middle of long axes is left out.
 std::ostream& operator<<(std::ostream& out, const Var& v);
 
