@@ -79,7 +79,8 @@ struct Derivative<functions::Mul> {
     if (both) b.dx(1) += sum_to(cotangent_mul(b.dy(), b.x(0)), b.x_shape(1));
     const int last = b.dx(0).needed() ? 0 : 1;
     const bool large = b.x_shape(1 - last) == b.y_shape();
-    b.dx(last) += sum_to(cotangent_mul(large ? b.last_small_dy() : b.last_dy(), b.x(1 - last)), b.x_shape(last));
+    b.dx(last) +=
+        sum_to(cotangent_mul(large ? b.last_small_dy() : b.last_dy(), b.x(1 - last)), b.x_shape(last));
   }
 };
 
@@ -206,9 +207,7 @@ Var clamp(Arg x, double low, double high) {
   if (!(low <= high)) throw Error(detail::text("clamp: low ", low, " must be at most high ", high));
   return apply(Unary<functions::Clamp>{{low, high}}, x);
 }
-Var in_range(Arg x, double low, double high) {
-  return apply(Unary<functions::InRange>{{low, high}}, x);
-}
+Var in_range(Arg x, double low, double high) { return apply(Unary<functions::InRange>{{low, high}}, x); }
 
 Var polygamma(int n, Arg x) {
   if (n < 0) throw Error(detail::text("polygamma: order ", n, " is negative"));

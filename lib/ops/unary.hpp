@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <iterator>
 #include <ostream>
 
 #include "lib/ops/common.hpp"
@@ -36,25 +35,37 @@ struct UnaryGrad {
       const T* result = F::reads & functions::kY ? x.back().as<T>() : nullptr;
       const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
       const auto run = [&](const T* u, std::int64_t begin, std::int64_t n) {
-        kernel(&f, u, value ? value + begin : nullptr, result ? result + begin : nullptr, dx.as<T>() + begin, n,
-               write);
+        kernel(&f, u, value ? value + begin : nullptr, result ? result + begin : nullptr, dx.as<T>() + begin,
+               n, write);
       };
       if (x[0].shape() == dx.shape()) {
-        return parallel_pieces(dx.size(), [&](std::int64_t begin, std::int64_t n) {
-          run(x[0].as<T>() + begin, begin, n);
-        });
+        return parallel_pieces(
+            dx.size(), [&](std::int64_t begin, std::int64_t n) { run(x[0].as<T>() + begin, begin, n); });
       }
       const LoopNest<1> nest(dx.shape(), {broadcast_strides(x[0].shape(), dx.shape())});
+      const std::int64_t run_length = nest.extents[static_cast<std::size_t>(nest.rank - 1)];
       parallel_pieces(dx.size(), [&](std::int64_t begin, std::int64_t n) {
-        T repeated[1024];  // as much as stays in cache
+        constexpr std::int64_t kPart = 256, kLong = 64;  // so long that a call is little beside it
+        T part[kPart];
+        if (run_length >= kLong) {
+          return nest.for_each_run(begin, n, [&](const auto& at, std::int64_t length, const auto& step) {
+            const T* u = x[0].as<T>() + at[0];
+            if (step[0] == 0) std::fill_n(part, std::min(length, kPart), *u), u = part;
+            for (std::int64_t i = 0, count = 0; i < length; i += count) {
+              count = step[0] == 0 ? std::min(kPart, length - i) : length;
+              run(u, begin + i, count);
+            }
+            begin += length;
+          });
+        }
         for (const std::int64_t end = begin + n; begin < end; begin += n) {
-          n = std::min<std::int64_t>(std::size(repeated), end - begin);
-          T* to = repeated;
+          n = std::min(kPart, end - begin);
+          T* to = part;
           nest.for_each_run(begin, n, [&](const auto& at, std::int64_t length, const auto& step) {
             put_run(x[0].as<T>() + at[0], step[0], to, length, Write::assign);
             to += length;
           });
-          run(repeated, begin, n);
+          run(part, begin, n);
         }
       });
     });

@@ -85,8 +85,8 @@ class Backward {
     /// the cotangent; nothing is computed when nobody needs this operand's cotangent.
     void operator+=(const Var& v) const { add(v, false); }
     void operator+=(Var&& v) const { add(v, true); }
-    /// Adds `v` repeated to the operand's shape, to which it must broadcast; it is repeated when somebody asks
-    /// for it in full. Not while the gradient is itself recorded.
+    /// Adds `v` repeated to the operand's shape, to which it must broadcast; it is repeated when somebody
+    /// asks for it in full. Not while the gradient is itself recorded.
     void repeat(const Var& v) const;
     /// Whether anybody needs it, for the rare vjp that can save more than its last op.
     bool needed() const;
