@@ -28,16 +28,24 @@ void dispatch(DType dtype, F&& f) {
   }
 }
 
-/// @throws DTypeError unless all operands have one floating dtype, which is returned.
-inline DType floating_dtype(const char* op, Operands x) {
+[[noreturn]] inline void throw_not_one_floating_dtype(const char* op, Operands x) {
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!is_floating(x[i].dtype))
       throw DTypeError(text(op, ": operand ", i, " is ", x[i].dtype, ", not floating"));
-    if (x[i].dtype != x[0].dtype) {
-      throw DTypeError(text(op, ": dtypes differ, ", x[0].dtype, " and ", x[i].dtype));
-    }
+    if (x[i].dtype != x[0].dtype) break;
   }
-  return x[0].dtype;
+  const auto other =
+      std::find_if(x.begin(), x.end(), [&](const ConstView& v) { return v.dtype != x[0].dtype; });
+  throw DTypeError(text(op, ": dtypes differ, ", x[0].dtype, " and ", other->dtype));
+}
+
+/// @throws DTypeError unless all operands have one floating dtype, which is returned.
+inline DType floating_dtype(const char* op, Operands x) {
+  const DType dtype = x[0].dtype;
+  bool one = is_floating(dtype);
+  for (const ConstView& v : x) one = one && v.dtype == dtype;
+  if (!one) throw_not_one_floating_dtype(op, x);
+  return dtype;
 }
 
 /// The same for one operand of a function that is made of several ops.

@@ -150,9 +150,9 @@ Instruction& TapeState::append(const OpInfo& op, const void* attributes,
   }
   auto& instruction = *new (place) Instruction{
       &op, output, reads, static_cast<std::uint16_t>(inputs.size()), executed, executed, {}};
-  std::copy(inputs.begin(), inputs.end(), instruction.inputs);
   if (op.attribute_bytes && !op.copy) std::memcpy(instruction.attributes(), attributes, op.attribute_bytes);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
+    instruction.inputs[i] = inputs[i];
     Slot& operand = slots[inputs[i]];
     ++operand.uses;
     operand.readers += instruction.needs(i);

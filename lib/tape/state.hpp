@@ -248,10 +248,14 @@ struct Access {
     v.state_ = &state, v.slot_ = index, v.generation_ = slot.generation;
     return v;
   }
+  /// The tape that a Var belongs to. @throws StaleVar when it names nothing or its tape has ended.
+  static TapeState& live_state(const Var& v) {
+    if (!v.state_ || !v.state_->tape) throw_no_slot(v);
+    return *v.state_;
+  }
   /// The slot that a Var names. @throws StaleVar when it names nothing or its tape has ended.
   static Slot& slot(const Var& v) {
-    if (!v.state_ || !v.state_->tape) throw_no_slot(v);
-    Slot& slot = v.state_->slots[v.slot_];
+    Slot& slot = live_state(v).slots[v.slot_];
     if (slot.generation != v.generation_) throw_no_slot(v);
     return slot;
   }

@@ -47,8 +47,7 @@ void let_go(std::span<const Arg> x, std::uint32_t given_up) {
 Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
   if (x.empty()) throw ShapeError(text(info.name, ": no operands"));
   if (x.size() > UINT16_MAX) throw ShapeError(text(info.name, ": more than 65535 operands"));
-  Access::slot(*x[0]);
-  TapeState& state = *Access::state(*x[0]);
+  TapeState& state = Access::live_state(*x[0]);
 
   const Scratch<ConstView> view_room(x.size());
   const Scratch<std::uint32_t> index_room(x.size());
@@ -56,6 +55,7 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
   const auto indices = index_room.items();
   std::uint8_t depends = kOnNothing;
   std::uint32_t given_up = 0;
+  Reads reads = kReadsNothing;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (Access::state(*x[i]) != &state) {
       Access::slot(*x[i]);  // throws when it is empty or its tape has ended
@@ -65,10 +65,12 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
     indices[i] = Access::index(*x[i]);
     views[i] = state.view(slot);
     depends |= slot.depends;
+    if (slot.depends) reads |= info.reads_of(i);
     if (x[i].is_given_up() && i < 31) given_up |= 1u << i;
   }
   const TensorType type = info.infer(op, views);
   if (info.constant || state.paused || (state.deferring && !state.graph)) depends = kOnNothing;
+  if (!depends) reads = kReadsNothing;
 
   const std::uint32_t output = state.new_slot(type, SlotKind::result, depends);
   Var result = Access::var(state, output);  // gives the slot back should anything below throw
@@ -82,7 +84,6 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
   }
   Slot& out = state.slots[output];
   const bool checked = state.nan_check != NanCheck::off;
-  const Reads reads = depends ? state.reads_of(info, indices) : kReadsNothing;
   state.compute(info, op, indices, views, out, state.overwritable(info, indices, given_up, reads, 1, 0));
   if (depends || checked) {
     const Instruction& instruction = state.append(info, op, indices, output, true, reads);
