@@ -25,9 +25,9 @@ void parallel_for(std::int64_t count, Body&& body) {
       count, [](void* b, std::int64_t i) { (*static_cast<std::remove_reference_t<Body>*>(b))(i); }, &body);
 }
 
-/// How many numbers a piece of work has: a few microseconds of the simplest map, in cache, so that waking a
-/// thread pays. A multiple of every vector and of dropout's groups.
-inline constexpr std::int64_t kPiece = 32 * 1024;
+/// How many numbers a piece of work has: about ten microseconds of the simplest map, so that waking a thread
+/// pays. A multiple of every vector and of dropout's groups.
+inline constexpr std::int64_t kPiece = 64 * 1024;
 
 /// Calls body(begin, count) for pieces of n items that have `each` numbers, as parallel_for does. Less than
 /// two pieces stay whole.
