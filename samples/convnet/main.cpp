@@ -101,7 +101,7 @@ int main(int argc, char** argv) try {
       "batch-size", "images per step", number(std::int64_t{64}), "N")(
       "lr", "learning rate of the first epoch; it falls along a line", number(0.005), "X")(
       "seed", "of the weights and the order of the images", number(std::uint64_t{0}), "N")(
-      "threads", "threads for large operations", number(1), "N")("help", "print this");
+      "threads", "threads for large operations", number(num_threads()), "N")("help", "print this");
   const auto given = options.parse(argc, argv);
   given.count("help") ? (void)std::fputs(options.help().c_str(), stdout) : run(given);
 } catch (const std::exception& error) {

@@ -6,6 +6,8 @@
 #include <initializer_list>
 #include <sstream>
 
+#include "xgrad/support/threads.hpp"
+
 namespace {
 
 void require(bool ok, const std::string& message) {
@@ -43,7 +45,7 @@ bool parse_options(int argc, char** argv, Options& options) {
   cxxopts::Options spec(
       "mnist",
       "Trains the notebook's network on MNIST: dense, ReLU, dropout, dense, softmax, cross entropy.\n");
-  const auto text = [](const char* fallback) {
+  const auto text = [](const std::string& fallback) {
     return cxxopts::value<std::string>()->default_value(fallback);
   };
   spec.add_options()(
@@ -57,8 +59,9 @@ bool parse_options(int argc, char** argv, Options& options) {
       "NAME")("optimizer", "sgd or adam", text("sgd"), "NAME")(
       "loss", "fused (softmax cross entropy) or composed (softmax, then cross entropy)", text("fused"),
       "NAME")("seed", "of weights, dropout and the order of the images", text("0"), "N")(
-      "threads", "threads for large products; the results do not depend on it", text("1"), "N")(
-      "metrics", "write one line per epoch as CSV", cxxopts::value<std::string>(), "FILE")(
+      "threads", "threads for large work; the results do not depend on it",
+      text(std::to_string(xgrad::num_threads())),
+      "N")("metrics", "write one line per epoch as CSV", cxxopts::value<std::string>(), "FILE")(
       "plot", "draw both loss curves with gnuplot, as .svg or .png", cxxopts::value<std::string>(), "FILE")(
       "profile", "print where the time of the training loop went: each op's time, GB/s and GFLOP/s")(
       "trace", "write the first calls of ops as JSON for chrome://tracing or ui.perfetto.dev",
