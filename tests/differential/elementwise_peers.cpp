@@ -8,14 +8,16 @@ namespace {
 
 using Dims = std::vector<std::int64_t>;
 
-/// The five rows of a reduction; f(x, axes, keepdims).
+/// The six rows of a reduction; f(x, axes, keepdims).
 void add_reduction(std::vector<Peer>& peers, const std::string& name,
                    const std::function<Tensor(const Tensor&, const Dims&, bool)>& f) {
-  peers.push_back(peer(name, [=](Tensors x) {
-    Dims all(static_cast<std::size_t>(x[0].dim()));
-    for (std::size_t d = 0; d < all.size(); ++d) all[d] = static_cast<std::int64_t>(d);
-    return f(x[0], all, false);
-  }));
+  for (const bool keep : {false, true}) {
+    peers.push_back(peer(name + (keep ? " over everything, kept" : ""), [=](Tensors x) {
+      Dims all(static_cast<std::size_t>(x[0].dim()));
+      for (std::size_t d = 0; d < all.size(); ++d) all[d] = static_cast<std::int64_t>(d);
+      return f(x[0], all, keep);
+    }));
+  }
   peers.push_back(peer(name + " over the inner axis", [=](Tensors x) { return f(x[0], {-1}, false); }));
   peers.push_back(peer(name + " over the outer axis, kept", [=](Tensors x) { return f(x[0], {0}, true); }));
   peers.push_back(peer(name + " over a middle axis", [=](Tensors x) { return f(x[0], {1}, false); }));

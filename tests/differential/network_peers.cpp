@@ -46,6 +46,12 @@ Tensor with_all_options(const Tensor& log_p, const Tensor& weights, std::int64_t
              : losses.sum() / weights.index_select(0, label).masked_fill(ignored, 0).sum();
 }
 
+/// By composition.
+Tensor rms_norm(Tensors x, const std::vector<std::int64_t>& axes, double eps) {
+  const Tensor y = x[0] * (x[0].square().mean(axes, true) + eps).rsqrt();
+  return x.size() > 1 ? y * x[1] : y;
+}
+
 // By hand: clang-format spreads lambdas that hold braces over many lines.
 // clang-format off
 void add_softmax_cross_entropy(std::vector<Peer>& peers) {
@@ -217,10 +223,8 @@ void add_networks(std::vector<Peer>& peers) {
       peer("layer_norm over several axes", [](Tensors x) {
         return at::layer_norm(x[0], last(x[0], 2), optional(x, 1), optional(x, 2), 0.2);
       }),
-      peer("rms_norm", [](Tensors x) {  // by composition
-        const Tensor y = x[0] * (x[0].square().mean(-1, true) + 1e-5).rsqrt();
-        return x.size() > 1 ? y * x[1] : y;
-      }),
+      peer("rms_norm", [](Tensors x) { return rms_norm(x, {-1}, 1e-5); }),
+      peer("rms_norm over several axes", [](Tensors x) { return rms_norm(x, {-2, -1}, 0.2); }),
       peer("group_norm", [](Tensors x) { return at::group_norm(x[0], 2, optional(x, 1), optional(x, 2)); }),
 
       peer("scaled_dot_product_attention", [](Tensors x) { return attention(x, scale_of(x), {}); }),
