@@ -76,10 +76,10 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
   Var result = Access::var(state, output);  // gives the slot back should anything below throw
   if (state.deferring) {
     state.append(info, op, indices, output, false, kReadsNothing);
-    let_go(x, given_up);
     if constexpr (kMutation) {
-      if (const MutatorCall call; call) return call->recorded(info, x, result);
+      if (const MutatorCall call; call) result = call->recorded(info, x, result);
     }
+    let_go(x, given_up);
     return result;
   }
   Slot& out = state.slots[output];
