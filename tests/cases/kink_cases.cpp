@@ -1,6 +1,8 @@
 // Rows at kinks and ties, where there are no finite differences: their gradient is the documented convention.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "tests/cases/op_cases.hpp"
 #include "xgrad/ops/activation.hpp"
@@ -15,6 +17,7 @@ using naive::Index;
 using naive::Values;
 
 const Domain zero{0, 0};
+const std::vector<Shapes> broadcasting{{{}, {}}, {{40}, {40}}, {{5}, {8, 5}}, {{8, 5}, {5}}};
 
 /// A function of one number, of which x are whole ones, with its slope.
 OpCase kink(const char* name, Var (*f)(Arg), double (*reference)(double), double (*slope)(double)) {
@@ -25,15 +28,24 @@ OpCase kink(const char* name, Var (*f)(Arg), double (*reference)(double), double
   return row;
 }
 
+/// The sum over the outer axes that the operand does not have.
+Array sum_to(const Array& x, const Array& operand) {
+  Index outer(x.dimension() - operand.dimension());
+  std::iota(outer.begin(), outer.end(), std::size_t{0});
+  return naive::fold(x, outer, false, naive::sum);
+}
+
 /// One of two numbers, with the slope in each.
 OpCase kink(const char* name, Var (*f)(Arg, Arg), double (*reference)(double, double),
-            double (*slope)(double, double), const Domain& domain) {
+            double (*slope)(double, double), const Domain& domain,
+            std::vector<Shapes> sets = {{{}, {}}, {{40}, {40}}}) {
   OpCase row = without_errors(binary(name, f, reference, {domain}));
   row.order = 1;
   row.elementwise = false;
-  row.sets = {{{}, {}}, {{40}, {40}}};
+  row.sets = std::move(sets);
   row.gradient = [slope](const Arrays& x, const Array& u) {
-    return Arrays{u * naive::map(x[0], x[1], slope), u * naive::map(x[1], x[0], slope)};
+    const Array first = u * naive::map(x[0], x[1], slope), second = u * naive::map(x[1], x[0], slope);
+    return Arrays{sum_to(first, x[0]), sum_to(second, x[1])};
   };
   return row;
 }
@@ -103,9 +115,9 @@ std::vector<OpCase> kink_cases() {
       kink("clamp at the limits", [](Arg x) { return clamp(x, -1, 1); },
            [](double x) { return std::clamp(x, -1.0, 1.0); }, [](double x) { return std::abs(x) <= 1 ? 1.0 : 0.0; }),
       kink("maximum of ties", maximum, [](double x, double y) { return std::max(x, y); },
-           [](double x, double y) { return x > y ? 1 : x < y ? 0 : 0.5; }, whole),
+           [](double x, double y) { return x > y ? 1 : x < y ? 0 : 0.5; }, whole, broadcasting),
       kink("minimum of ties", minimum, [](double x, double y) { return std::min(x, y); },
-           [](double x, double y) { return x < y ? 1 : x > y ? 0 : 0.5; }, whole),
+           [](double x, double y) { return x < y ? 1 : x > y ? 0 : 0.5; }, whole, broadcasting),
       kink("hypot of zeros", hypot, [](double x, double y) { return std::hypot(x, y); }, [](double, double) { return 0.0; }, zero),
       kink("atan2 of zeros", atan2, [](double y, double x) { return std::atan2(y, x); }, [](double, double) { return 0.0; }, zero),
       kink("mae of equal values", [](Arg x, Arg y) { return mae(x, y, Reduction::none); },
