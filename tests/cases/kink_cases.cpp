@@ -30,6 +30,7 @@ OpCase kink(const char* name, Var (*f)(Arg), double (*reference)(double), double
 
 /// The sum over the outer axes that the operand does not have.
 Array sum_to(const Array& x, const Array& operand) {
+  if (x.dimension() == operand.dimension()) return x;
   Index outer(x.dimension() - operand.dimension());
   std::iota(outer.begin(), outer.end(), std::size_t{0});
   return naive::fold(x, outer, false, naive::sum);
