@@ -72,25 +72,6 @@ double largest(const Array& x) {
   return result;
 }
 
-Array values_of(const Var& v) {
-  switch (v.dtype()) {
-    case DType::float32:
-      return xt::cast<double>(v.value<float>());
-    case DType::boolean:
-      return xt::cast<double>(v.value<bool>());
-    case DType::int64:
-      return xt::cast<double>(v.value<std::int64_t>());
-    default:
-      return v.array<double>();
-  }
-}
-
-Arrays values_of(std::span<const Var> vars) {
-  Arrays result;
-  for (const Var& v : vars) result.push_back(values_of(v));
-  return result;
-}
-
 Var constant_of(Tape& tape, const Array& x, DType dtype) {
   if (dtype == DType::float32) return tape.constant(xt::xarray<float>(xt::cast<float>(x)));
   return tape.constant(x);

@@ -52,9 +52,6 @@ std::string difference(const Arrays& got, const Arrays& wanted, double relative,
 
 double largest(const Array& x);
 
-Array values_of(const Var& v);
-Arrays values_of(std::span<const Var> vars);
-
 /// An array as a constant of a floating dtype.
 Var constant_of(Tape& tape, const Array& x, DType dtype);
 

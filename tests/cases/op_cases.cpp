@@ -78,6 +78,25 @@ Arrays make_inputs(const OpCase& row, std::size_t set) {
   return x;
 }
 
+Array values_of(const Var& v) {
+  switch (v.dtype()) {
+    case DType::float32:
+      return xt::cast<double>(v.value<float>());
+    case DType::boolean:
+      return xt::cast<double>(v.value<bool>());
+    case DType::int64:
+      return xt::cast<double>(v.value<std::int64_t>());
+    default:
+      return v.array<double>();
+  }
+}
+
+Arrays values_of(std::span<const Var> vars) {
+  Arrays result;
+  for (const Var& v : vars) result.push_back(values_of(v));
+  return result;
+}
+
 TensorFunction gradient_of(const TensorFunction& f) {
   return [f](Vars x) {
     Tape& tape = x[0].tape();

@@ -86,6 +86,9 @@ std::vector<OpCase> kink_cases();
 Arrays make_inputs(const OpCase& row, std::size_t set);
 /// The sum of f's gradient, and of that of its square, with fixed weights, to be differentiated again.
 TensorFunction gradient_of(const TensorFunction& f);
+/// Values as doubles.
+Array values_of(const Var& v);
+Arrays values_of(std::span<const Var> vars);
 /// A fixed cotangent for a result.
 Array weights_for(const Array& result);
 

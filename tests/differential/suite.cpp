@@ -17,25 +17,7 @@ constexpr double kRelative = 1e-10, kPromised = 0.99;
 constexpr double kCancelled = 1e-3;  // where terms cancel, their size counts: it is taken to be this or more
 constexpr const char* kOrders[] = {"value", "first gradient", "second gradient"};
 
-// What xgrad computes
-// -----------------------------------------------------------------------------------------
-
-Array array_of(const Var& v) {
-  switch (v.dtype()) {
-    case DType::boolean:
-      return xt::cast<double>(v.value<bool>());
-    case DType::int64:
-      return xt::cast<double>(v.value<std::int64_t>());
-    default:
-      return v.array<double>();
-  }
-}
-
-Arrays arrays_of(std::span<const Var> x) {
-  Arrays result;
-  for (const Var& v : x) result.push_back(array_of(v));
-  return result;
-}
+// What xgrad computes ------------------------------------------------------------------------------------
 
 std::vector<Var> gradients(std::span<const Var> ys, std::span<const Var> x) {
   std::vector<Var> cotangents;
@@ -59,10 +41,10 @@ Derivatives derivatives(const cases::OpCase& row, const Arrays& operands,
       if (!constant) active.push_back(x.back());
     }
     std::vector<Var> ys{row.f(x)};
-    result.orders.push_back(arrays_of(ys));
+    result.orders.push_back(cases::values_of(ys));
     while (result.orders.size() < std::size(kOrders) && is_floating(ys[0].dtype())) {
       ys = gradients(ys, active);
-      result.orders.push_back(arrays_of(ys));
+      result.orders.push_back(cases::values_of(ys));
     }
   } catch (const Error& e) {
     result.missing = e.what();
@@ -70,8 +52,7 @@ Derivatives derivatives(const cases::OpCase& row, const Arrays& operands,
   return result;
 }
 
-// Comparing
-// ---------------------------------------------------------------------------------------------------
+// Comparing ----------------------------------------------------------------------------------------------
 
 /// Equal to 1e-10 of the larger one, or of `scale`.
 bool agree(double a, double b, double scale) {

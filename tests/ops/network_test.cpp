@@ -10,17 +10,6 @@
 using namespace xgrad;
 using namespace xgrad::test;
 
-namespace {
-
-Array drawn(const std::vector<std::size_t>& shape, std::uint64_t seed) {
-  Generator random(seed);
-  Array x(Array::shape_type(shape.begin(), shape.end()));
-  for (double& v : x) v = random.uniform(-1, 1);
-  return x;
-}
-
-}  // namespace
-
 TEST_SUITE_BEGIN("ops");
 
 TEST_CASE("conv2d: the same bits for every number of threads") {

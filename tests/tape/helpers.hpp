@@ -11,6 +11,7 @@
 #include "xgrad/ops/custom.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/reduce.hpp"
+#include "xgrad/support/random.hpp"
 #include "xgrad/tape/grad.hpp"
 #include "xgrad/tape/tape.hpp"
 
@@ -21,6 +22,15 @@ namespace xgrad::test {
 
 using Array = xt::xarray<double>;
 using Values = std::vector<double>;
+
+/// Numbers drawn evenly from a range.
+inline Array drawn(const std::vector<std::size_t>& shape, std::uint64_t seed, double low = -1,
+                   double high = 1) {
+  Generator random(seed);
+  Array x(Array::shape_type(shape.begin(), shape.end()));
+  for (double& v : x) v = random.uniform(low, high);
+  return x;
+}
 
 /// The options of grad, by position.
 inline GradOptions recorded(bool create_graph = true) {
