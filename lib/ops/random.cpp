@@ -32,7 +32,7 @@ struct Dropout {
 
 }  // namespace
 
-Var dropout(const Var& x, double p, Key key) {
+Var dropout(Arg x, double p, Key key) {
   if (!(p >= 0 && p <= 1)) throw Error(detail::text("dropout: p = ", p, " is not in [0, 1]"));
   return apply(Dropout{p, key}, x);
 }

@@ -96,7 +96,7 @@ struct Checkpoint : Alias {
   std::shared_ptr<const Call> call;
 
   void vjp(Backward& b) const {
-    TapeState& state = *Access::state(b.dy());
+    TapeState& state = *Access::state(b.dy());  // which may wait to be computed: Rerun has that done
     std::size_t first = 0;
     Var y;
     {

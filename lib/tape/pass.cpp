@@ -37,7 +37,7 @@ struct Repeat {
 
 /// Makes the cotangent of a slot as large as the slot where it is yet to be repeated.
 void repeat_cotangent(TapeState& state, Slot& slot) {
-  if (!std::exchange(slot.repeats, false)) return;
+  if (!std::exchange(slot.small_cotangent, false)) return;
   const Var large = apply(Repeat{slot.shape}, Access::var(state, slot.cotangent));
   state.flush();
   state.release_handle(std::exchange(slot.cotangent, Access::index(large)));
@@ -114,17 +114,17 @@ void Pass::run(std::size_t first) {
 
 void Pass::differentiate(const Instruction& instruction, Slot& out) {
   Var dy = Access::var(state_, out.cotangent);
-  const bool repeats = out.repeats;
+  const bool small = out.small_cotangent;
   if (!out.wanted) {
     state_.release_handle(std::exchange(out.cotangent, 0));
-    out.repeats = false;
+    out.small_cotangent = false;
   }
   const auto operands = instruction.operands();
   if (std::none_of(operands.begin(), operands.end(), [&](auto i) { return needed(state_.slots[i], mark_); }))
     return;
   const OpInfo& op = *instruction.op;
   if (!op.vjp) throw NotDifferentiable(text(op.name, ": has no derivative"));
-  Backward b = Access::backward(state_, instruction, std::move(dy), repeats, mark_);
+  Backward b = Access::backward(state_, instruction, std::move(dy), small, mark_);
   const Instruction* outer = std::exchange(state_.differentiated, &instruction);
   if constexpr (kMutation) {
     if (const MutatorCall call; call) call->begin(op, instruction.attributes(), state_.graph);
@@ -139,7 +139,7 @@ void Pass::abandon() {
   state_.sweep_deferred();
   for (std::size_t i = 1; i < state_.slots.size(); ++i) {
     Slot& slot = state_.slots[i];
-    slot.wanted = slot.repeats = false;
+    slot.wanted = slot.small_cotangent = false;
     if (slot.cotangent) state_.release_handle(std::exchange(slot.cotangent, 0));
   }
 }
@@ -194,13 +194,13 @@ void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const 
 
 // Backward ----------------------------------------------------------------------------------------------
 
-Backward Access::backward(TapeState& state, const Instruction& instruction, Var dy, bool repeats,
+Backward Access::backward(TapeState& state, const Instruction& instruction, Var dy, bool small,
                           std::uint32_t mark) {
   Backward b;
   b.state_ = &state;
   b.instruction_ = &instruction;
   b.dy_ = std::move(dy);
-  b.repeats_ = repeats;
+  b.dy_is_small_ = small;
   b.mark_ = mark;
   return b;
 }
@@ -226,7 +226,7 @@ std::uint32_t operand_of(const Instruction& instruction, int i) {
 }  // namespace
 
 const Var& Backward::dy() {
-  if (std::exchange(repeats_, false)) dy_ = apply(detail::Repeat{y_shape()}, dy_);
+  if (std::exchange(dy_is_small_, false)) dy_ = apply(detail::Repeat{y_shape()}, dy_);
   return dy_;
 }
 
@@ -261,17 +261,36 @@ bool Backward::Cotangent::needed() const {
   return detail::needed(backward_.state_->slots[operand_of(instruction, operand_)], backward_.mark_);
 }
 
-void Backward::Cotangent::repeat(const Var& v) const {
-  if (!needed()) return;
+/// The slot of the operand that v is to be a cotangent of, perhaps `repeated`, after all checks.
+Slot& Backward::Cotangent::checked_operand(const Var& v, bool repeated) const {
   const Instruction& instruction = instruction_of(backward_.instruction_);
   TapeState& state = *backward_.state_;
   Slot& operand = state.slots[operand_of(instruction, operand_)];
+  const Slot& given = Access::current_slot(v, instruction.op->name);
+  if (Access::state(v) != &state) {
+    throw TapeMismatch(
+        detail::text(instruction.op->name, ": vjp gives a value of another tape for operand ", operand_));
+  }
+  const bool fits = repeated ? broadcasts_to(given.shape, operand.shape) : given.shape == operand.shape;
+  if (!fits || given.dtype != operand.dtype) {
+    throw ShapeError(detail::text(instruction.op->name, ": vjp gives ", given.dtype, ' ', given.shape,
+                                  " for operand ", operand_, " of type ", operand.dtype, ' ', operand.shape));
+  }
+  return operand;
+}
+
+void Backward::Cotangent::repeat(const Var& v) const {
+  if (!needed()) return;
+  TapeState& state = *backward_.state_;
+  const char* op = instruction_of(backward_.instruction_).op->name;
+  Slot& operand = checked_operand(v, true);
+  if (state.graph) throw Error(detail::text(op, ": vjp repeats a cotangent that is itself recorded"));
   const bool asked_for = operand.wanted || operand.kind != detail::SlotKind::result;
   if (detail::kMutation || operand.cotangent || asked_for) {
     return add(apply(detail::Repeat{operand.shape}, v), true);
   }
-  add_cotangent(state, operand, v, false, instruction.op->name);
-  operand.repeats = v.shape() != operand.shape;
+  add_cotangent(state, operand, v, false, op);
+  operand.small_cotangent = v.shape() != operand.shape;
 }
 
 void Backward::Cotangent::add(const Var& v, bool move) const {
@@ -282,20 +301,10 @@ void Backward::Cotangent::add(const Var& v, bool move) const {
       return;
     }
   }
-  const Instruction& instruction = instruction_of(backward_.instruction_);
-  TapeState& state = *backward_.state_;
-  Slot& operand = state.slots[operand_of(instruction, operand_)];
-  const Slot& given = Access::current_slot(v, instruction.op->name);
-  if (Access::state(v) != &state) {
-    throw TapeMismatch(
-        detail::text(instruction.op->name, ": vjp gives a value of another tape for operand ", operand_));
-  }
-  if (given.shape != operand.shape || given.dtype != operand.dtype) {
-    throw ShapeError(detail::text(instruction.op->name, ": vjp gives ", given.dtype, ' ', given.shape,
-                                  " for operand ", operand_, " of type ", operand.dtype, ' ', operand.shape));
-  }
-  detail::add_cotangent(state, operand, v, move && given.handles == 1 && given.uses == 0,
-                        instruction.op->name);
+  Slot& operand = checked_operand(v, false);
+  const Slot& given = Access::slot(v);
+  detail::add_cotangent(*backward_.state_, operand, v, move && given.handles == 1 && given.uses == 0,
+                        instruction_of(backward_.instruction_).op->name);
 }
 
 }  // namespace xgrad

@@ -79,7 +79,7 @@ std::uint32_t TapeState::new_slot(const TensorType& type, SlotKind kind, std::ui
   slot.recording = recording;
   slot.id = next_id++;
   slot.mark = 0;
-  slot.wanted = slot.repeats = slot.unwritten = false;
+  slot.wanted = slot.small_cotangent = slot.unwritten = false;
   ++live_slots;
   return index;
 }
@@ -224,7 +224,7 @@ void TapeState::execute(Instruction& instruction, const View* destination, Write
     const OpInfo& op = *instruction.op;
     const auto inputs = instruction.operands();
     const Reads reads = out.depends ? reads_of(op, inputs) : kReadsNothing;
-    compute(op, instruction.attributes(), inputs, views, out, overwritable(op, inputs, ~0u, reads, 0, 1));
+    compute(op, instruction.attributes(), inputs, views, out, overwritable(op, inputs, ~0u, reads));
   }
   if (nan_check != NanCheck::off)
     check_result(instruction, destination ? ConstView(*destination) : view(out));
@@ -327,14 +327,19 @@ Reads TapeState::reads_of(const OpInfo& op, std::span<const std::uint32_t> input
 }
 
 std::uint32_t TapeState::overwritable(const OpInfo& op, std::span<const std::uint32_t> inputs,
-                                      std::uint32_t candidates, Reads reads, std::uint32_t handles,
-                                      std::uint32_t readers) const {
+                                      std::uint32_t candidates, Reads reads) const {
   if (!candidates || !op.elementwise || nan_check != NanCheck::off) return 0;
+  const auto is_read = [&](std::uint32_t slot) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i] == slot && (reads & reads_x(static_cast<int>(std::min<std::size_t>(i, 31))))) return true;
+    }
+    return false;
+  };
   std::uint32_t result = 0;
   for (std::size_t i = 0; i < std::min<std::size_t>(inputs.size(), 31); ++i) {
     const Slot& slot = slots[inputs[i]];
-    const bool spare = slot.handles == handles && slot.readers == readers;
-    if (spare && ((candidates & ~reads) >> i & 1)) result |= 1u << i;
+    const bool ours_alone = slot.handles + slot.readers == 1;
+    if (ours_alone && (candidates >> i & 1) && !is_read(inputs[i])) result |= 1u << i;
   }
   return result;
 }

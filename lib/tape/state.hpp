@@ -76,9 +76,9 @@ struct Slot {
   DType dtype = DType::float32;
   SlotKind kind = SlotKind::free;
   std::uint8_t depends = kOnNothing;
-  bool produced = false;   // by an instruction that is listed
-  bool wanted = false;     // in grad(): one of xs, whose cotangent is asked for
-  bool repeats = false;    // its cotangent is smaller, to be repeated to its shape (Backward::dx().repeat)
+  bool produced = false;         // by an instruction that is listed
+  bool wanted = false;           // in grad(): one of xs, whose cotangent is asked for
+  bool small_cotangent = false;  // which is to be repeated to the slot's shape (Backward::dx().repeat)
   bool unwritten = false;  // a prepared cotangent (a parameter's gradient) that nothing was written to yet
 };
 
@@ -216,11 +216,11 @@ struct TapeState {
   /// Executes what is deferred, up to `end` of the list.
   void execute_deferred(std::size_t end);
   bool has_operands(const Instruction& instruction) const;
-  /// Which operands of an elementwise op, as bits of those in `candidates`, nobody needs but who counts as
-  /// `handles` and `readers`, nor the derivative, which reads `reads`.
+  /// Which operands of an elementwise op, as bits of those in `candidates`, nobody needs but the op: its
+  /// caller's handle, or its own reading when it waits, is the only claim, and the derivative, which reads
+  /// `reads`, has none.
   std::uint32_t overwritable(const OpInfo& op, std::span<const std::uint32_t> inputs,
-                             std::uint32_t candidates, Reads reads, std::uint32_t handles,
-                             std::uint32_t readers) const;
+                             std::uint32_t candidates, Reads reads) const;
   /// Takes deferred instructions that were executed and not recorded off the list.
   void sweep_deferred();
   void flush() {
@@ -275,7 +275,7 @@ struct Access {
   [[noreturn]] static void throw_stale(const Slot& slot, const char* use);
   static ParameterState& state(const Parameter& p) { return p.state(); }
   static const std::shared_ptr<ParameterState>& shared_state(const Parameter& p) { return p.state_; }
-  static Backward backward(TapeState& state, const Instruction& instruction, Var dy, bool repeats,
+  static Backward backward(TapeState& state, const Instruction& instruction, Var dy, bool small,
                            std::uint32_t mark);
   static std::uint32_t mark(const Backward& b) { return b.mark_; }
 };

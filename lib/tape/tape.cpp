@@ -38,10 +38,15 @@ ConstView Var::view() const {
 // Recording ---------------------------------------------------------------------------------------------
 
 namespace {
-void let_go(std::span<const Arg> x, std::uint32_t given_up) {
-  if (!given_up) return;
-  for (const Arg& v : x) v.release();
-}
+/// Lets go of what is given up, when an op is done with it or fails on the way.
+struct LetGo {
+  std::span<const Arg> x;
+  bool any;
+  ~LetGo() {
+    if (!any) return;
+    for (const Arg& v : x) v.release();
+  }
+};
 }  // namespace
 
 Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
@@ -55,6 +60,7 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
   const auto indices = index_room.items();
   std::uint8_t depends = kOnNothing;
   std::uint32_t given_up = 0;
+  LetGo let_go{x, false};
   Reads reads = kReadsNothing;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (Access::state(*x[i]) != &state) {
@@ -66,9 +72,10 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
     views[i] = state.view(slot);
     depends |= slot.depends;
     if (slot.depends) reads |= info.reads_of(i);
-    if (x[i].is_given_up() && i < 31) given_up |= 1u << i;
+    if (x[i].is_given_up()) given_up |= 1u << std::min<std::size_t>(i, 31);
   }
   const TensorType type = info.infer(op, views);
+  let_go.any = given_up != 0;
   if (info.constant || state.paused || (state.deferring && !state.graph)) depends = kOnNothing;
   if (!depends) reads = kReadsNothing;
 
@@ -79,18 +86,16 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
     if constexpr (kMutation) {
       if (const MutatorCall call; call) result = call->recorded(info, x, result);
     }
-    let_go(x, given_up);
     return result;
   }
   Slot& out = state.slots[output];
   const bool checked = state.nan_check != NanCheck::off;
-  state.compute(info, op, indices, views, out, state.overwritable(info, indices, given_up, reads, 1, 0));
+  state.compute(info, op, indices, views, out, state.overwritable(info, indices, given_up, reads));
   if (depends || checked) {
     const Instruction& instruction = state.append(info, op, indices, output, true, reads);
     if (checked) state.check_result(instruction, state.view(out));
     if (!depends) state.pop_tail();
   }
-  let_go(x, given_up);
   return result;
 }
 

@@ -87,7 +87,19 @@ struct ExpByResult {
 
 /// Breaks the contract in one of several ways.
 struct Broken : SumOfOperands {
-  enum How { kReadsX, kReadsY, kFarOperand, kShape, kType, kOperand, kNegative, kForeign, kEmpty };
+  enum How {
+    kReadsX,
+    kReadsY,
+    kFarOperand,
+    kShape,
+    kType,
+    kOperand,
+    kNegative,
+    kForeign,
+    kEmpty,
+    kRepeatShape,
+    kRepeatType
+  };
   static constexpr const char* name = "broken";
   static constexpr Reads reads[] = {kReadsNothing};
   How how;
@@ -108,6 +120,12 @@ struct Broken : SumOfOperands {
         break;
       case kType:
         b.dx(0) += b.dy().tape().constant(1, DType::float32);
+        break;
+      case kRepeatShape:
+        b.dx(0).repeat(b.dy().tape().constant(Array{1, 2, 3}));
+        break;
+      case kRepeatType:
+        b.dx(0).repeat(b.dy().tape().constant(1, DType::float32));
         break;
       case kOperand:
         b.dx(b.operand_count()) += b.dy();
@@ -299,6 +317,8 @@ TEST_CASE("custom op: a vjp that breaks the contract is told so, and nothing els
         Row{Broken::kReadsY, "broken: vjp reads y, which its `reads` does not name"},
         Row{Broken::kFarOperand, "broken: vjp names operand 40 of 1"},
         Row{Broken::kShape, "broken: vjp gives float64 [2, 1] for operand 0 of type float64 [2]"},
+        Row{Broken::kRepeatShape, "broken: vjp gives float64 [3] for operand 0 of type float64 [2]"},
+        Row{Broken::kRepeatType, "broken: vjp gives float32 [] for operand 0 of type float64 [2]"},
         Row{Broken::kType, "broken: vjp gives float32 [] for operand 0 of type float64 [2]"},
         Row{Broken::kOperand, "broken: vjp names operand 1 of 1"},
         Row{Broken::kNegative, "broken: vjp names operand -1 of 1"},

@@ -30,6 +30,10 @@ struct Plus {
   }
 };
 
+struct Thrower : Plus {
+  void eval(Operands, View, Write) const { throw Error("thrower: no"); }
+};
+
 }  // namespace
 
 TEST_CASE("given up: a result takes the memory of an operand that nothing else needs") {
@@ -82,6 +86,14 @@ TEST_CASE("given up: memory that something else needs is left alone") {
     CHECK(values(std::move(t) * copy) == Values{25, 49, 81});
     CHECK(values(copy) == Values{5, 7, 9});
   }
+  SUBCASE("the same operand, of which the other place is read") {
+    Var t = x + a, copy = x + a;
+    const Var y = sum(std::move(t) / t);
+    CHECK(values(y) == Values{3});
+    CHECK(values(grad(y, {x})[0]) == Values{0, 0, 0});
+    const Var z = sum(copy / std::move(copy));
+    CHECK(values(grad(z, {x})[0]) == Values{0, 0, 0});
+  }
   SUBCASE("another shape of it") {
     Var t = x + a;
     const Var row = reshape(t, {1, 3});
@@ -128,6 +140,15 @@ TEST_CASE("given up: the variable names nothing afterwards, unless nothing was c
   CHECK(memory(y) == place);
   CHECK(!x);
   CHECK_ERROR(x + y, StaleVar, "variable: empty, it names no value");
+}
+
+TEST_CASE("given up: what a kernel that throws was given is gone, and says so") {
+  Tape tape;
+  Var x = tape.constant(Array{1, 2, 3});
+  const Var a = tape.constant(Array{1, 1, 1});
+  CHECK_ERROR(apply(Thrower{}, std::move(x), a), Error, "thrower: no");
+  CHECK_ERROR(x + a, StaleVar, "variable: empty, it names no value");
+  CHECK(tape.statistics().slots == 1);
 }
 
 TEST_CASE("given up: a backward pass hands one cotangent's memory down a chain") {

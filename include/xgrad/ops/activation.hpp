@@ -1,8 +1,8 @@
 // Activation functions, element by element. Values and derivatives are finite for large x too: nothing
 // overflows on the way. tanh is in xgrad/ops/elementwise.hpp, softmax in xgrad/ops/softmax.hpp.
 //
-// Where a function has a kink at 0, its
-// derivative there is said below. All throw DTypeError unless x is floating.
+// Where a function has a kink at 0, its derivative there is said below. All throw DTypeError unless x is
+// floating.
 #pragma once
 
 #include "xgrad/tape/var.hpp"

@@ -74,6 +74,7 @@ inline TensorType elementwise_type(const char* name, Operands x) {
 template <OpName Name, class Derivative>
 struct ElementwiseGrad {
   static constexpr const char* name = Name.text;
+  static constexpr bool elementwise = true;
   Derivative derivative;
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View dx, Write write) const {
@@ -92,6 +93,7 @@ struct ElementwiseGrad {
 template <OpName Name, class Function, class Derivative>
 struct Elementwise {
   static constexpr const char* name = Name.text;
+  static constexpr bool elementwise = true;
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
   Function function;
   Derivative derivative;
@@ -107,7 +109,7 @@ struct Elementwise {
   }
   void vjp(Backward& b) const {
     if (!b.create_graph()) {
-      b.dx(0) += xgrad::apply(ElementwiseGrad<Name, Derivative>{derivative}, b.dy(), b.x(0), b.y());
+      b.dx(0) += xgrad::apply(ElementwiseGrad<Name, Derivative>{derivative}, b.last_dy(), b.x(0), b.y());
     } else if constexpr (std::is_invocable_r_v<Var, Derivative, Var, Var>) {
       b.dx(0) += cotangent_mul(b.dy(), derivative(b.x(0), b.y()));
     } else {
@@ -239,7 +241,7 @@ auto elementwise(Function function) {
 /// One from a function f(x) and its derivative df(x, y).
 template <OpName Name, class Function, class Derivative>
 auto elementwise(Function function, Derivative derivative) {
-  return [op = detail::Elementwise<Name, Function, Derivative>{function, derivative}](const Var& x) {
+  return [op = detail::Elementwise<Name, Function, Derivative>{function, derivative}](Arg x) {
     return xgrad::apply(op, x);
   };
 }

@@ -9,6 +9,6 @@ namespace xgrad {
 /// Inverted dropout (Srivastava et al. 2014): each element is zero with probability p, else divided by 1 - p,
 /// so that the mean stays. The mask is a function of the key, and made again in the backward pass.
 /// @throws Error unless 0 <= p <= 1.
-Var dropout(const Var& x, double p, Key key);
+Var dropout(Arg x, double p, Key key);
 
 }  // namespace xgrad

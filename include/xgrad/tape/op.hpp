@@ -15,9 +15,9 @@
 //
 //     static constexpr bool constant = true;    // the derivative is zero everywhere: no vjp, no reads
 //     static constexpr bool aliases = true;     // the result is operand 0's memory under another shape
-//     static constexpr bool elementwise = true; // an element of the result needs of every operand of its
-//     shape
-//                                               // only the same element: it may be written over that one
+//     static constexpr bool elementwise = true; // an element of the result is written once, after the same
+//                                               // element of all operands of its shape was read: it may be
+//                                               // written over one of them
 //     void describe(std::ostream& out) const;   // the attributes, for `print`
 //     std::size_t workspace(Operands x) const;  // bytes of memory that eval works in, lent by the tape:
 //                                               // eval(x, y, write, void* workspace), aligned for any type
@@ -62,8 +62,8 @@ class Backward {
   Var y() const;
   /// The cotangent of the result: same shape and dtype as the result.
   const Var& dy();
-  /// The same for its last use: given up, so that an elementwise op may write its result there. There is no
-  /// `dy` afterwards.
+  /// The same for its last use: given up, so that an elementwise op may write its result there. Afterwards
+  /// `dy` names nothing.
   Var last_dy() {
     dy();
     return std::move(dy_);
@@ -86,7 +86,7 @@ class Backward {
     void operator+=(const Var& v) const { add(v, false); }
     void operator+=(Var&& v) const { add(v, true); }
     /// Adds `v` repeated to the operand's shape, to which it must broadcast; it is repeated when somebody
-    /// asks for it in full. Not while the gradient is itself recorded.
+    /// asks for it in full. @throws Error while the gradient is itself recorded: add a broadcast_to then.
     void repeat(const Var& v) const;
     /// Whether anybody needs it, for the rare vjp that can save more than its last op.
     bool needed() const;
@@ -95,6 +95,7 @@ class Backward {
     friend class Backward;
     Cotangent(Backward& backward, int operand) : backward_(backward), operand_(operand) {}
     void add(const Var& v, bool move) const;
+    detail::Slot& checked_operand(const Var& v, bool repeated) const;
     Backward& backward_;
     int operand_;
   };
@@ -106,7 +107,7 @@ class Backward {
   detail::TapeState* state_ = nullptr;
   const void* instruction_ = nullptr;
   Var dy_;
-  bool repeats_ = false;
+  bool dy_is_small_ = false;
   std::uint32_t mark_ = 0;
 };
 
@@ -200,7 +201,7 @@ template <class Op>
 inline constexpr OpInfo op_info = detail::make_op_info<Op>();
 
 /// Computes an op and records it: the way every op, the library's and the user's, enters a tape.
-/// @throws StaleVar, TapeMismatch, and what the op's `infer` throws; nothing is recorded and given up then.
+/// @throws StaleVar, TapeMismatch, and what the op's `infer` throws; nothing is recorded or given up then.
 template <class Op, class... X>
   requires(std::is_convertible_v<X, Arg> && ...)
 Var apply(const Op& op, X&&... x) {

@@ -19,6 +19,7 @@ class Tape;
 
 namespace detail {
 struct TapeState;
+struct Slot;
 struct Access;
 void retain(TapeState* state, std::uint32_t slot) noexcept;
 void release(TapeState* state, std::uint32_t slot) noexcept;
