@@ -14,7 +14,6 @@ nn          : support tensor tape ops
 optim       : support tensor tape
 io          : support tensor nn
 data        : support tensor io
-distributed : support tensor tape
 '
 
 find include/xgrad lib -type f \( -name '*.hpp' -o -name '*.h' -o -name '*.cpp' -o -name '*.cc' \) | sort |
