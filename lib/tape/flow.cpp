@@ -12,8 +12,6 @@ namespace xgrad {
 namespace {
 
 using detail::Access;
-using detail::Slot;
-using detail::SlotKind;
 using detail::TapeState;
 
 /// The same value under another name: what the ops of this file share.

@@ -10,7 +10,6 @@
 namespace xgrad {
 
 using detail::Access;
-using detail::Instruction;
 using detail::Slot;
 using detail::SlotKind;
 using detail::TapeState;

@@ -92,13 +92,14 @@ TEST_CASE("large work: the same bits for every number of threads (threads)") {
 }
 
 TEST_CASE("large work: pieces of reductions against plain loops") {
-  for (const auto& [outer, n, inner] : {std::array<std::size_t, 3>{1, 200'003, 1},
-                                        {1, 50'001, 7},
-                                        {1, 301, 1001},
-                                        {3, 200, 701},
-                                        {2, 90'000, 1},
-                                        {1500, 101, 1},
-                                        {1, 700, 300}}) {
+  for (const auto& extents : {std::array<std::size_t, 3>{1, 200'003, 1},
+                              {1, 50'001, 7},
+                              {1, 301, 1001},
+                              {3, 200, 701},
+                              {2, 90'000, 1},
+                              {1500, 101, 1},
+                              {1, 700, 300}}) {
+    const std::size_t outer = extents[0], n = extents[1], inner = extents[2];
     const Array a = drawn({outer, n, inner}, 4, 0.5, 1.5);
     Values sums(outer * inner), tops(outer * inner, -1), totals(outer * inner);
     for (std::size_t o = 0; o < outer; ++o) {
