@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <numeric>
 #include <vector>
 
 #include "lib/ops/common.hpp"
@@ -100,8 +101,8 @@ inline Var eye(const Var& like, std::int64_t n) { return by_triangle(like, n, 0,
 
 /// The last two axes exchanged.
 inline Var swap_axes(const Var& x) {
-  std::vector<int> axes;
-  for (int i = 0; i < x.rank(); ++i) axes.push_back(i);
+  std::vector<int> axes(static_cast<std::size_t>(x.rank()));
+  std::iota(axes.begin(), axes.end(), 0);
   std::swap(axes[axes.size() - 1], axes[axes.size() - 2]);
   return transpose(x, axes);
 }

@@ -85,7 +85,8 @@ std::string ScopeLog::path_at(std::uint32_t id) const {
                                  [](std::uint32_t value, const Change& c) { return value < c.id; });
   std::string path;
   for (std::uint32_t at = change == changes_.begin() ? 0 : (--change)->scope; at; at = names_[at].outer) {
-    path = path.empty() ? names_[at].name : names_[at].name + '/' + path;
+    if (!path.empty()) path.insert(0, 1, '/');
+    path.insert(0, names_[at].name);
   }
   return path;
 }

@@ -157,6 +157,7 @@ bool svd(std::int64_t m, std::int64_t n, const T* a, T* u, T* s, T* vh) {
          }) == 0;
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): T is a type
 #define XGRAD_INSTANTIATE(T)                                                        \
   template bool cholesky(std::int64_t, T*);                                         \
   template void lu_factor(std::int64_t, T*, T*);                                    \
@@ -168,5 +169,6 @@ bool svd(std::int64_t m, std::int64_t n, const T* a, T* u, T* s, T* vh) {
 XGRAD_INSTANTIATE(float)
 XGRAD_INSTANTIATE(double)
 #undef XGRAD_INSTANTIATE
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace xgrad::lapack

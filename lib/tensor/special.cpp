@@ -43,12 +43,12 @@ double factorial_times_zeta(int n, double x) {
   if (std::isinf(x)) return 0;
   const double s = n + 1;
   double sum = 0, a = x;
-  for (; a < 10 + s; ++a) sum += std::pow(x / a, s);
+  while (a < 10 + s) sum += std::pow(x / a++, s);
   // B_2j / (2j)!
   constexpr double kCoefficients[] = {1. / 12,          -1. / 720,
                                       1. / 30240,       -1. / 1209600,
                                       1. / 47900160,    -691. / 1307674368000,
-                                      1. / 74724249600, -3617. / 10670622842880000};
+                                      1. / 74724249600, -3617. / 10670622842880000.};
   double rest = a / n + 0.5, factor = s / a, k = s;
   for (const double c : kCoefficients) {
     rest += c * factor;
@@ -73,7 +73,7 @@ double digamma(double x) {
   }
   if (std::abs(x - 1.46) < 0.1) return digamma_near_root(x);
   double sum = 0;
-  for (; x < 10; ++x) sum -= 1 / x;
+  while (x < 10) sum -= 1 / x++;
   // B_2j / 2j
   constexpr double kCoefficients[] = {1. / 12,  -1. / 120,      1. / 252, -1. / 240,
                                       1. / 132, -691. / 32760., 1. / 12,  -3617. / 8160};

@@ -89,6 +89,7 @@ int main() {
     const Var codes = tape.constant(cut(letters, random));
     LstmState state;
     std::vector<Var> logits;
+    logits.reserve(kLength);
     for (int t = 0; t < kLength; ++t) {
       logits.push_back(writer.next(flatten(slice(codes, 0, t, t + 1)), state));
     }

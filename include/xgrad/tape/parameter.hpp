@@ -66,8 +66,10 @@ class Parameter {
     const Shape given = shape_of(value);
     if (given != shape())
       throw ShapeError(detail::text("assign: value ", given, " to parameter ", name(), ' ', shape()));
-    const xt::xarray<typename E::value_type> held = value.derived_cast();  // it may read this value
-    (void)checked<typename E::value_type>(view());                         // what fails is not a write
+    // A copy, for the expression may read this value.
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
+    const xt::xarray<typename E::value_type> held = value.derived_cast();
+    (void)checked<typename E::value_type>(view());  // what fails is not a write
     store(held, value_view());
   }
 
