@@ -54,6 +54,19 @@ Tensor rms_norm(Tensors x, const std::vector<std::int64_t>& axes, double eps) {
 
 // By hand: clang-format spreads lambdas that hold braces over many lines.
 // clang-format off
+/// The rows of all cross entropies; both functions take a reduction.
+void add_targets_and_labels(std::vector<Peer>& peers, const std::string& name, const auto& with_targets,
+                            const auto& with_labels) {
+  peers.insert(peers.end(), {
+      peer(name, with_targets(at::Reduction::Mean)),
+      peer(name + " of targets that are zero or one", with_targets(at::Reduction::Mean)),
+      peer(name + " of labels", with_labels(at::Reduction::Mean)),
+      peer(name + " of every row", with_targets(at::Reduction::None)),
+      peer(name + " of every row with labels", with_labels(at::Reduction::None)),
+      peer(name + " summed", with_labels(at::Reduction::Sum)),
+  });
+}
+
 void add_softmax_cross_entropy(std::vector<Peer>& peers) {
   const auto with_targets = [](std::int64_t reduction) {
     return [=](Tensors x) { return at::cross_entropy_loss(x[0], x[1], {}, reduction); };
@@ -67,13 +80,8 @@ void add_softmax_cross_entropy(std::vector<Peer>& peers) {
     };
   };
   const std::string name = "softmax_cross_entropy";
+  add_targets_and_labels(peers, name, with_targets, with_labels);
   peers.insert(peers.end(), {
-      peer(name, with_targets(at::Reduction::Mean)),
-      peer(name + " of targets that are zero or one", with_targets(at::Reduction::Mean)),
-      peer(name + " of labels", with_labels(at::Reduction::Mean)),
-      peer(name + " of every row", with_targets(at::Reduction::None)),
-      peer(name + " of every row with labels", with_labels(at::Reduction::None)),
-      peer(name + " summed", with_labels(at::Reduction::Sum)),
       peer(name + " with all options", with_options(at::Reduction::Mean), {1}),
       peer(name + " with all options, of every row", with_options(at::Reduction::None), {1}),
       peer(name + " with targets smoothed and weighted", [](Tensors x) {
@@ -90,13 +98,8 @@ void add_cross_entropy(std::vector<Peer>& peers, const std::string& name, Tensor
   const auto with_labels = [=](std::int64_t reduction) {
     return [=](Tensors x) { return at::nll_loss_nd(log(x[0]), row_labels(x[0]), {}, reduction); };
   };
+  add_targets_and_labels(peers, name, with_targets, with_labels);
   peers.insert(peers.end(), {
-      peer(name, with_targets(at::Reduction::Mean)),
-      peer(name + " of targets that are zero or one", with_targets(at::Reduction::Mean)),
-      peer(name + " of labels", with_labels(at::Reduction::Mean)),
-      peer(name + " of every row", with_targets(at::Reduction::None)),
-      peer(name + " of every row with labels", with_labels(at::Reduction::None)),
-      peer(name + " summed", with_labels(at::Reduction::Sum)),
       peer(name + " with all options", [=](Tensors x) { return with_all_options(log(x[0]), x[1], at::Reduction::Mean); }),
       peer(name + " with all options, of every row",
            [=](Tensors x) { return with_all_options(log(x[0]), x[1], at::Reduction::None); }),
