@@ -29,14 +29,12 @@ void dispatch(DType dtype, F&& f) {
 }
 
 [[noreturn]] inline void throw_not_one_floating_dtype(const char* op, Operands x) {
-  for (std::size_t i = 0; i < x.size(); ++i) {
+  for (std::size_t i = 0;; ++i) {
     if (!is_floating(x[i].dtype))
       throw DTypeError(text(op, ": operand ", i, " is ", x[i].dtype, ", not floating"));
-    if (x[i].dtype != x[0].dtype) break;
+    if (x[i].dtype != x[0].dtype)
+      throw DTypeError(text(op, ": dtypes differ, ", x[0].dtype, " and ", x[i].dtype));
   }
-  const auto other =
-      std::find_if(x.begin(), x.end(), [&](const ConstView& v) { return v.dtype != x[0].dtype; });
-  throw DTypeError(text(op, ": dtypes differ, ", x[0].dtype, " and ", other->dtype));
 }
 
 /// @throws DTypeError unless all operands have one floating dtype, which is returned.

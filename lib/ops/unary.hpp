@@ -21,6 +21,39 @@ constexpr Reads reads_of_unary(int reads) {
   return (reads & functions::kX ? reads_x(0) : 0) | (reads & functions::kY ? kReadsOutput : 0);
 }
 
+/// Calls run(u, begin, n) for parts of a tensor of shape `to`: n elements from `begin` on, to which u points
+/// when `small` is repeated to that shape.
+template <class T, class Run>
+void for_each_repeated(const ConstView& small, const Shape& to, const Run& run) {
+  constexpr std::int64_t kPart = 256, kLong = 64;  // so long that a call is little beside it
+  const LoopNest<1> nest(to, {broadcast_strides(small.shape(), to)});
+  const bool by_runs = nest.extents[static_cast<std::size_t>(nest.rank - 1)] >= kLong;
+  parallel_pieces(to.size(), [&](std::int64_t begin, std::int64_t n) {
+    T part[kPart];
+    if (by_runs) {
+      nest.for_each_run(begin, n, [&](const auto& at, std::int64_t length, const auto& step) {
+        const T* u = small.as<T>() + at[0];
+        if (step[0] == 0) std::fill_n(part, std::min(length, kPart), *u), u = part;
+        for (std::int64_t i = 0, count = 0; i < length; i += count) {
+          count = step[0] == 0 ? std::min(kPart, length - i) : length;
+          run(u, begin + i, count);
+        }
+        begin += length;
+      });
+      return;
+    }
+    for (const std::int64_t end = begin + n; begin < end; begin += n) {
+      n = std::min(kPart, end - begin);
+      T* next = part;
+      nest.for_each_run(begin, n, [&](const auto& at, std::int64_t length, const auto& step) {
+        put_run(small.as<T>() + at[0], step[0], next, length, Write::assign);
+        next += length;
+      });
+      run(part, begin, n);
+    }
+  });
+}
+
 /// dx = u * df(x, y) in one pass, of u that broadcasts to dx. Only used where the gradient is not itself
 /// recorded.
 template <class F>
@@ -42,32 +75,7 @@ struct UnaryGrad {
         return parallel_pieces(
             dx.size(), [&](std::int64_t begin, std::int64_t n) { run(x[0].as<T>() + begin, begin, n); });
       }
-      const LoopNest<1> nest(dx.shape(), {broadcast_strides(x[0].shape(), dx.shape())});
-      const std::int64_t run_length = nest.extents[static_cast<std::size_t>(nest.rank - 1)];
-      parallel_pieces(dx.size(), [&](std::int64_t begin, std::int64_t n) {
-        constexpr std::int64_t kPart = 256, kLong = 64;  // so long that a call is little beside it
-        T part[kPart];
-        if (run_length >= kLong) {
-          return nest.for_each_run(begin, n, [&](const auto& at, std::int64_t length, const auto& step) {
-            const T* u = x[0].as<T>() + at[0];
-            if (step[0] == 0) std::fill_n(part, std::min(length, kPart), *u), u = part;
-            for (std::int64_t i = 0, count = 0; i < length; i += count) {
-              count = step[0] == 0 ? std::min(kPart, length - i) : length;
-              run(u, begin + i, count);
-            }
-            begin += length;
-          });
-        }
-        for (const std::int64_t end = begin + n; begin < end; begin += n) {
-          n = std::min(kPart, end - begin);
-          T* to = part;
-          nest.for_each_run(begin, n, [&](const auto& at, std::int64_t length, const auto& step) {
-            put_run(x[0].as<T>() + at[0], step[0], to, length, Write::assign);
-            to += length;
-          });
-          run(part, begin, n);
-        }
-      });
+      for_each_repeated<T>(x[0], dx.shape(), run);
     });
   }
 };
