@@ -66,7 +66,7 @@ Var Dropout::operator()(const Var& x) { return training && p > 0 ? dropout(x, p,
 Var detail::add_penalty(Tape& tape, Var sum, const Parameter& parameter, double l2) {
   if (l2 == 0) return sum;
   const Var term = l2_penalty(tape.leaf(parameter), l2);
-  return sum ? sum + term : term;
+  return sum.defined() ? sum + term : term;
 }
 
 }  // namespace xgrad::nn

@@ -40,12 +40,12 @@ void CellParameters::visit(Visitor& v) {
 }
 
 LstmState LstmCell::operator()(const Var& x, const LstmState& state) const {
-  const Var h = state.h ? state.h : zeros(x, weights);
-  return lstm_cell(x, {h, state.c ? state.c : zeros(x, weights)}, weights.on(x.tape()));
+  const Var h = state.h.defined() ? state.h : zeros(x, weights);
+  return lstm_cell(x, {h, state.c.defined() ? state.c : zeros(x, weights)}, weights.on(x.tape()));
 }
 
 Var GruCell::operator()(const Var& x, const Var& h) const {
-  return gru_cell(x, h ? h : zeros(x, weights), weights.on(x.tape()));
+  return gru_cell(x, h.defined() ? h : zeros(x, weights), weights.on(x.tape()));
 }
 
 }  // namespace xgrad::nn

@@ -41,7 +41,7 @@ Var scaled_dot_product_attention(const Var& q, const Var& k, const Var& v, const
   detail::floating_dtype(op, operands);
   const double scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(q.shape()[i])));
   Var scores = matmul(q * scale, k, false, true);
-  if (options.mask) {
+  if (options.mask.defined()) {
     const Var& mask = options.mask;
     if (!broadcasts_to(mask.shape(), scores.shape())) {
       throw ShapeError(text(op, ": mask ", mask.shape(), " does not broadcast to ", scores.shape()));

@@ -262,7 +262,7 @@ void require_room(const char* op, const Convolution& c, const Shape& x, const Sh
 
 /// @throws ShapeError unless the bias is empty or has one number for each output.
 void require_bias(const char* op, const Var& bias, std::int64_t outputs) {
-  if (!bias || bias.shape() == Shape{outputs}) return;
+  if (!bias.defined() || bias.shape() == Shape{outputs}) return;
   throw ShapeError(text(op, ": bias ", bias.shape(), " must be [", outputs, "]"));
 }
 
@@ -282,7 +282,7 @@ Var conv2d(const Var& x, const Var& w, const Var& bias, const Conv2dOptions& opt
   c.height = image[2], c.width = image[3];
   require_room("conv2d", c, image, window);
   require_bias("conv2d", bias, window[0]);
-  return bias ? apply(Conv2d{c}, x, w, bias) : apply(Conv2d{c}, x, w);
+  return bias.defined() ? apply(Conv2d{c}, x, w, bias) : apply(Conv2d{c}, x, w);
 }
 
 Var conv1d(const Var& x, const Var& w, const Var& bias, const Conv1dOptions& o) {
@@ -326,7 +326,7 @@ Var conv_transpose2d(const Var& x, const Var& w, const Var& bias, const ConvTran
   const std::int64_t outputs = window[1] * c.groups;
   require_bias(op, bias, outputs);
   const Var y = apply(ConvTranspose2d{c}, x, w);
-  return bias ? y + reshape(bias, Shape{outputs, 1, 1}) : y;
+  return bias.defined() ? y + reshape(bias, Shape{outputs, 1, 1}) : y;
 }
 
 detail::OpTable detail::conv_ops() {

@@ -186,7 +186,7 @@ struct SoftmaxCrossEntropy : OverRows {
 // Options -------------------------------------------------------------------------------------------------
 
 bool has_row_options(const CrossEntropyOptions& o) {
-  return o.class_weights || o.ignore_index || o.label_smoothing != 0;
+  return o.class_weights.defined() || o.ignore_index || o.label_smoothing != 0;
 }
 
 void check_options(const char* op, const Var& x, const Var& targets, const CrossEntropyOptions& o) {
@@ -194,7 +194,7 @@ void check_options(const char* op, const Var& x, const Var& targets, const Cross
     throw Error(text(op, ": label_smoothing = ", o.label_smoothing, " is not in [0, 1]"));
   if (o.ignore_index && !is_integer(targets.dtype()))
     throw Error(text(op, ": ignore_index needs integer labels, not ", targets.dtype()));
-  if (!o.class_weights) return;
+  if (!o.class_weights.defined()) return;
   if (o.class_weights.dtype() != x.dtype())
     throw DTypeError(text(op, ": class_weights are ", o.class_weights.dtype(), ", not ", x.dtype()));
   if (o.class_weights.shape() != Shape{x.shape()[1]})
@@ -213,8 +213,8 @@ Targets targets_of(const char* op, const Var& x, const Var& targets, const Cross
   const bool labelled = is_integer(targets.dtype());
   if (labelled) detail::require_in_range(op, targets, classes, o.ignore_index);
   Var t = labelled ? detail::one_hot(targets, classes, x.dtype(), o.ignore_index) : targets;
-  const auto weighted = [&] { return o.class_weights ? t * o.class_weights : t; };
-  const Var total = labelled && (o.class_weights || o.ignore_index)
+  const auto weighted = [&] { return o.class_weights.defined() ? t * o.class_weights : t; };
+  const Var total = labelled && (o.class_weights.defined() || o.ignore_index)
                         ? sum(weighted())
                         : detail::scalar_like(x, static_cast<double>(x.shape()[0]));
   if (const double s = o.label_smoothing; s != 0)

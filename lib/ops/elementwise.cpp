@@ -58,7 +58,7 @@ struct Derivative<functions::Add> {
   static constexpr Reads reads[] = {kReadsNothing};
   static void vjp(Backward& b) {
     b.dx(0) += sum_to(b.dy(), b.x_shape(0));
-    if (b.dx(1).needed()) b.dx(1) += sum_to(b.last_dy(), b.x_shape(1));
+    if (b.dx(1).needed()) b.dx(1) += sum_to(b.donate_dy(), b.x_shape(1));
   }
 };
 
@@ -67,7 +67,7 @@ struct Derivative<functions::Sub> {
   static constexpr Reads reads[] = {kReadsNothing};
   static void vjp(Backward& b) {
     b.dx(0) += sum_to(b.dy(), b.x_shape(0));
-    if (b.dx(1).needed()) b.dx(1) += sum_to(-b.last_dy(), b.x_shape(1));
+    if (b.dx(1).needed()) b.dx(1) += sum_to(-b.donate_dy(), b.x_shape(1));
   }
 };
 
@@ -80,7 +80,7 @@ struct Derivative<functions::Mul> {
     const int last = b.dx(0).needed() ? 0 : 1;
     const bool large = b.x_shape(1 - last) == b.y_shape();
     b.dx(last) +=
-        sum_to(cotangent_mul(large ? b.last_small_dy() : b.last_dy(), b.x(1 - last)), b.x_shape(last));
+        sum_to(cotangent_mul(large ? b.donate_unexpanded_dy() : b.donate_dy(), b.x(1 - last)), b.x_shape(last));
   }
 };
 

@@ -46,7 +46,7 @@ Var error_of(const char* op, const Var& prediction, const Var& target) {
 
 /// Elements times their weights, where there are any.
 Var weighted(const char* op, const char* what, const Var& losses, const Var& weight) {
-  if (!weight) return losses;
+  if (!weight.defined()) return losses;
   if (!broadcasts_to(weight.shape(), losses.shape())) {
     throw ShapeError(text(op, ": ", what, " ", weight.shape(), " does not broadcast to ", losses.shape()));
   }

@@ -110,8 +110,8 @@ Var scale_and_shift(const char* op, Var x, const Var& scale, const Var& shift, c
       throw ShapeError(text(op, ": ", what, ' ', v.shape(), " must be ", wanted, " for x ", x.shape()));
     }
   };
-  if (scale) require("scale", scale), x = x * reshape(scale, shape);
-  if (shift) require("shift", shift), x = x + reshape(shift, shape);
+  if (scale.defined()) require("scale", scale), x = x * reshape(scale, shape);
+  if (shift.defined()) require("shift", shift), x = x + reshape(shift, shape);
   return x;
 }
 
@@ -163,7 +163,7 @@ Var batch_norm(const Var& x, const Var& scale, const Var& shift, const Moments& 
     }
   }
   const Var deviation = sqrt(moments.variance + eps);
-  const Var factor = scale ? scale / deviation : 1 / deviation;
+  const Var factor = scale.defined() ? scale / deviation : 1 / deviation;
   const Var y = (x - reshape(moments.mean, shape)) * reshape(factor, shape);
   return with_channels("batch_norm", y, {}, shift);
 }

@@ -26,7 +26,7 @@ struct Dropout {
       });
     });
   }
-  void vjp(Backward& b) const { b.dx(0) += apply(*this, b.last_dy()); }
+  void vjp(Backward& b) const { b.dx(0) += apply(*this, b.donate_dy()); }
   void describe(std::ostream& out) const { out << "p=" << p << ", key=" << key.seed << ':' << key.stream; }
 };
 

@@ -50,7 +50,7 @@ struct Sum : Reduction {
     if (b.create_graph()) {
       b.dx(0) += broadcast_to(u, b.x_shape(0));
     } else {
-      b.dx(0).repeat(u);
+      b.dx(0).add_broadcast(u);
     }
   }
 };

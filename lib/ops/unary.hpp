@@ -103,13 +103,13 @@ struct Unary {
     const Var x = F::reads & functions::kX ? b.x(0) : Var();
     const Var y = F::reads & functions::kY ? b.y() : Var();
     if (b.create_graph()) {
-      b.dx(0) += f.df_times(b.last_dy(), x, y);
+      b.dx(0) += f.df_times(b.donate_dy(), x, y);
     } else if (F::reads == functions::kNone) {
-      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_dy());
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.donate_dy());
     } else if (F::reads == functions::kXY) {
-      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_small_dy(), x, y);
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.donate_unexpanded_dy(), x, y);
     } else {
-      b.dx(0) += apply(UnaryGrad<F>{f}, b.last_small_dy(), F::reads & functions::kX ? x : y);
+      b.dx(0) += apply(UnaryGrad<F>{f}, b.donate_unexpanded_dy(), F::reads & functions::kX ? x : y);
     }
   }
   void describe(std::ostream& out) const

@@ -43,7 +43,7 @@ Slot& root_of(const Var& y, const char* use) {
 void check_root(const Var& y, const Var& cotangent, const Var& first) {
   const Slot& root = root_of(y, "grad");
   if (Access::state(y) != Access::state(first)) throw TapeMismatch("grad: the ys belong to different tapes");
-  if (!cotangent) {
+  if (!cotangent.defined()) {
     if (root.shape.size() == 1) return;
     throw ShapeError(detail::text("grad: y ", root.shape, " must have one element; give a cotangent"));
   }
@@ -192,7 +192,7 @@ std::vector<Var> grad(std::span<const Var> ys, std::span<const Var> cotangents, 
     for (std::size_t k = 0; k < ys.size(); ++k) {
       Slot& root = slot_of(ys[k]);
       if (root.mark != mark) continue;  // it depends on none of xs
-      add_cotangent(state, root, cotangents[k] ? cotangents[k] : filled_like(state, root, 1), false, "grad");
+      add_cotangent(state, root, cotangents[k].defined() ? cotangents[k] : filled_like(state, root, 1), false, "grad");
     }
     pass.run();
     for (const Var& x : xs) {
@@ -206,7 +206,7 @@ std::vector<Var> grad(std::span<const Var> ys, std::span<const Var> cotangents, 
     }
   }
   for (std::size_t i = 0; i < xs.size(); ++i) {
-    if (!result[i]) result[i] = filled_like(state, slot_of(xs[i]), 0);
+    if (!result[i].defined()) result[i] = filled_like(state, slot_of(xs[i]), 0);
   }
   return result;
 }

@@ -32,7 +32,7 @@ struct Hook : Alias {
   std::shared_ptr<const CotangentHook> f;
   void vjp(Backward& b) const {
     Var replaced = (*f)(b.dy());
-    if (replaced) {
+    if (replaced.defined()) {
       b.dx(0) += std::move(replaced);
     } else {
       b.dx(0) += b.dy();
@@ -134,6 +134,12 @@ std::vector<std::uint32_t> free_variables(TapeState& state, std::size_t first) {
 }  // namespace
 
 Var stop_gradient(const Var& x) { return apply(StopGradient{}, x); }
+
+Var identity(Arg x) {
+  const Var& v = x;
+  if (Access::live_state(v).paused && v.requires_grad()) return stop_gradient(v);
+  return x.take();
+}
 
 Var with_hook(const Var& x, CotangentHook f) {
   if (!f) throw Error("hook: the function is empty");

@@ -279,7 +279,7 @@ Slot& Backward::Cotangent::checked_operand(const Var& v, bool repeated) const {
   return operand;
 }
 
-void Backward::Cotangent::repeat(const Var& v) const {
+void Backward::Cotangent::add_broadcast(const Var& v) const {
   if (!needed()) return;
   TapeState& state = *backward_.state_;
   const char* op = instruction_of(backward_.instruction_).op->name;
@@ -297,7 +297,7 @@ void Backward::Cotangent::add(const Var& v, bool move) const {
   if (!needed()) return;
   if constexpr (detail::kMutation) {
     if (const detail::MutatorCall call; call) {
-      if (const Var changed = call->added(v)) add(changed, false);
+      if (const Var changed = call->added(v); changed.defined()) add(changed, false);
       return;
     }
   }

@@ -16,7 +16,7 @@ using detail::TapeState;
 
 // Var ---------------------------------------------------------------------------------------------------
 
-const Shape& Var::shape() const { return Access::slot(*this).shape; }
+const Shape& Var::shape() const& { return Access::slot(*this).shape; }
 DType Var::dtype() const { return Access::slot(*this).dtype; }
 bool Var::requires_grad() const { return Access::slot(*this).depends != detail::kOnNothing; }
 
@@ -25,7 +25,7 @@ Tape& Var::tape() const {
   return *state_->tape;
 }
 
-ConstView Var::view() const {
+ConstView Var::view() const& {
   const Slot& slot = Access::slot(*this);
   if (!slot.data) {  // only inside a backward pass is a value not there yet
     state_->flush();
@@ -71,7 +71,7 @@ Var detail::record(const OpInfo& info, const void* op, std::span<const Arg> x) {
     views[i] = state.view(slot);
     depends |= slot.depends;
     if (slot.depends) reads |= info.reads_of(i);
-    if (x[i].is_given_up()) given_up |= 1u << std::min<std::size_t>(i, 31);
+    if (x[i].is_donated()) given_up |= 1u << std::min<std::size_t>(i, 31);
   }
   const TensorType type = info.infer(op, views);
   let_go.any = given_up != 0;

@@ -67,7 +67,7 @@ double train_step(const Options& o, Tape& tape, Network& network, Optimizer& opt
   const Var loss = loss_of(o, network(batch.images), batch.labels);
   const Var penalty = nn::penalty(network, tape);
   optimizer.zero_grad();
-  backward(penalty ? loss + penalty : loss);
+  backward(penalty.defined() ? loss + penalty : loss);
   optimizer.step();
   return static_cast<double>(loss.item<float>());
 }

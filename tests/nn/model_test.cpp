@@ -108,7 +108,7 @@ TEST_CASE("model: the L2 penalty is on weights, not on biases, with the gradient
   }
   for (std::size_t i : {1, 2, 3, 5}) CHECK_FALSE(p[i].has_grad());
   nn::Sequential without(nn::Dense(3, 4, random), nn::ReLU{});
-  CHECK_FALSE(static_cast<bool>(nn::penalty(without, tape)));
+  CHECK_FALSE(nn::penalty(without, tape).defined());
 }
 
 namespace {

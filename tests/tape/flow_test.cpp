@@ -15,7 +15,8 @@ TEST_CASE("stop_gradient: the value passes, the derivative does not") {
   const Var y = sum(x * stop_gradient(x * x));
   CHECK(values(grad(y, {x})[0]) == Values{1, 4, 9});
   CHECK_FALSE(stop_gradient(x).requires_grad());
-  CHECK(stop_gradient(x).view().data == x.view().data);  // no copy
+  const Var stopped = stop_gradient(x);
+  CHECK(stopped.view().data == x.view().data);  // no copy
   Parameter p(Array{2.0});
   CHECK(values(stop_gradient(tape.leaf(p))) == Values{2});
 }

@@ -26,7 +26,7 @@ struct Plus {
   }
   void vjp(Backward& b) const {
     b.dx(0) += b.dy();
-    b.dx(1) += b.last_dy();
+    b.dx(1) += b.donate_dy();
   }
 };
 
@@ -138,7 +138,7 @@ TEST_CASE("given up: the variable names nothing afterwards, unless nothing was c
   const void* place = memory(x);
   const Var y = apply(Plus{}, std::move(x), a);
   CHECK(memory(y) == place);
-  CHECK(!x);
+  CHECK(!x.defined());
   CHECK_ERROR(x + y, StaleVar, "variable: empty, it names no value");
 }
 

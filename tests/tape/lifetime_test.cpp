@@ -87,7 +87,7 @@ TEST_CASE("lifetime: a Var that outlives its tape is harmless and says so") {
   CHECK_ERROR(x + 1, StaleVar, ended);
   CHECK_ERROR(backward(y), StaleVar, ended);
   CHECK_ERROR(grad(y, {x}), StaleVar, ended);
-  CHECK(static_cast<bool>(x));
+  CHECK(x.defined());
 
   Var copy = x, moved = std::move(y);
   copy = moved;
@@ -106,8 +106,8 @@ TEST_CASE("lifetime: an empty Var names nothing") {
   const char* empty = "variable: empty, it names no value";
   Tape tape;
   const Var none, x = tape.input(1.0);
-  CHECK_FALSE(static_cast<bool>(none));
-  CHECK(static_cast<bool>(x));
+  CHECK_FALSE(none.defined());
+  CHECK(x.defined());
   CHECK_ERROR(none.shape(), StaleVar, empty);
   CHECK_ERROR(none.item<float>(), StaleVar, empty);
   CHECK_ERROR(none.tape(), StaleVar, empty);
@@ -121,7 +121,7 @@ TEST_CASE("lifetime: an empty Var names nothing") {
   const Var copy = none;
   Var moved = std::move(copy);
   moved = none;
-  CHECK_FALSE(static_cast<bool>(moved));
+  CHECK_FALSE(moved.defined());
   CHECK(tape.statistics().slots == 1);
 }
 
@@ -199,7 +199,7 @@ TEST_CASE("lifetime: copies, moves and self-assignment of handles are counted") 
     c = std::move(same);
     a = c;
     CHECK(a.item<double>() == 2);
-    CHECK_FALSE(static_cast<bool>(b));
+    CHECK_FALSE(b.defined());
   }
   CHECK(x.item<double>() == 2);
   const Var& same = x;

@@ -75,7 +75,8 @@ TEST_CASE("leaf: one per parameter and recording") {
   CHECK(tape.statistics().slots == 1);
   CHECK(a.view().data == p.view().data);  // entered by reference
   CHECK(tape.statistics().bytes_in_use == 0);
-  CHECK(tape.leaf(q).view().data != a.view().data);
+  const Var leaf_of_q = tape.leaf(q);
+  CHECK(leaf_of_q.view().data != a.view().data);
   CHECK(tape.statistics().slots == 2);
   backward(sum(a * b * c));
   CHECK(grad_of(p) == Values{3, 12});

@@ -109,7 +109,7 @@ struct Elementwise {
   }
   void vjp(Backward& b) const {
     if (!b.create_graph()) {
-      b.dx(0) += xgrad::apply(ElementwiseGrad<Name, Derivative>{derivative}, b.last_dy(), b.x(0), b.y());
+      b.dx(0) += xgrad::apply(ElementwiseGrad<Name, Derivative>{derivative}, b.donate_dy(), b.x(0), b.y());
     } else if constexpr (std::is_invocable_r_v<Var, Derivative, Var, Var>) {
       b.dx(0) += cotangent_mul(b.dy(), derivative(b.x(0), b.y()));
     } else {
@@ -217,7 +217,7 @@ struct CustomVjp {
     if (dx.size() != x.size())
       throw ShapeError(text(name, ": vjp gives ", dx.size(), " cotangents for ", x.size(), " operands"));
     for (std::size_t i = 0; i < dx.size(); ++i) {
-      if (dx[i]) b.dx(static_cast<int>(i) + 1) += std::move(dx[i]);
+      if (dx[i].defined()) b.dx(static_cast<int>(i) + 1) += std::move(dx[i]);
     }
   }
 };

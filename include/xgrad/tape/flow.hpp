@@ -15,6 +15,10 @@ using TensorFunction = std::function<Var(std::span<const Var>)>;
 /// x as a constant: the same memory, but no derivative passes through it.
 Var stop_gradient(const Var& x);
 
+/// x itself; under no_grad x as a constant. What a function returns when it has nothing to do, so that its
+/// result needs a gradient under the same conditions as any other result.
+Var identity(Arg x);
+
 /// Sees a cotangent on its way back. What it returns goes on in the cotangent's place and must have its
 /// shape; an empty Var leaves it as it is.
 using CotangentHook = std::function<Var(const Var& dy)>;

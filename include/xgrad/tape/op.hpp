@@ -3,7 +3,8 @@
 //     static constexpr const char* name = "mul";
 //     static constexpr Reads reads[] = {reads_x(1), reads_x(0)};   // dx(0) reads x(1), dx(1) reads x(0)
 //     TensorType infer(Operands x) const;                          // or throws ShapeError, DTypeError
-//     void eval(Operands x, View y, Write write) const;            // the kernel
+//     void eval(Operands x, View y, Write write) const;            // the kernel; or as a template,
+//     template <class T> void eval(Operands x, View y, Write write) const;  // for T = float and double
 //     void vjp(Backward& b) const {                                // the derivative, in public ops
 //       b.dx(0) += mul(b.dy(), b.x(1));
 //       b.dx(1) += mul(b.dy(), b.x(0));
@@ -64,13 +65,13 @@ class Backward {
   const Var& dy();
   /// The same for its last use: given up, so that an elementwise op may write its result there. Afterwards
   /// `dy` names nothing.
-  Var last_dy() {
+  Var donate_dy() {
     dy();
     return std::move(dy_);
   }
   /// The same for a vjp whose ops broadcast: of a shape that broadcasts to the result's, where the cotangent
-  /// came from a reduction (`dx(i).repeat`) and is not repeated yet.
-  Var last_small_dy() { return std::move(dy_); }
+  /// came from a reduction (`dx(i).add_broadcast`) and is not repeated yet.
+  Var donate_unexpanded_dy() { return std::move(dy_); }
   /// Shape and dtype of operand i, and of the result, which are known without keeping values.
   const Shape& x_shape(int i) const;
   const Shape& y_shape() const;
@@ -85,9 +86,16 @@ class Backward {
     /// the cotangent; nothing is computed when nobody needs this operand's cotangent.
     void operator+=(const Var& v) const { add(v, false); }
     void operator+=(Var&& v) const { add(v, true); }
+    /// Adds what f() gives, and calls it only when somebody needs this operand's cotangent: for a right-hand
+    /// side of several ops, `b.dx(1) += [&] { return w * (u - sum(u * y)); };`.
+    template <class F>
+      requires std::is_invocable_r_v<Var, F&>
+    void operator+=(F&& f) const {
+      if (needed()) add(f(), true);
+    }
     /// Adds `v` repeated to the operand's shape, to which it must broadcast; it is repeated when somebody
     /// asks for it in full. @throws Error while the gradient is itself recorded: add a broadcast_to then.
-    void repeat(const Var& v) const;
+    void add_broadcast(const Var& v) const;
     /// Whether anybody needs it, for the rare vjp that can save more than its last op.
     bool needed() const;
 
@@ -150,6 +158,23 @@ constexpr bool has_workspace = requires(const Op& op, Operands x) { op.workspace
 template <class Op>
 constexpr bool has_flops = requires(const Op& op, Operands x, const Shape& y) { op.flops(x, y); };
 
+/// Whether `eval` is a template over the element type.
+template <class Op>
+constexpr bool has_typed_eval = requires(const Op& op, Operands x, View y, Write write, void* workspace) {
+  op.template eval<float>(x, y, write);
+} || requires(const Op& op, Operands x, View y, Write write, void* workspace) {
+  op.template eval<float>(x, y, write, workspace);
+};
+
+template <class T, class Op>
+void call_eval(const Op& op, Operands x, View y, Write write, [[maybe_unused]] void* workspace) {
+  if constexpr (has_workspace<Op>) {
+    op.template eval<T>(x, y, write, workspace);
+  } else {
+    op.template eval<T>(x, y, write);
+  }
+}
+
 template <class Op>
 constexpr OpInfo make_op_info() {
   static_assert(std::is_copy_constructible_v<Op>, "an op is copied to the tape");
@@ -162,10 +187,18 @@ constexpr OpInfo make_op_info() {
   info.elementwise = is_elementwise<Op>;
   info.infer = [](const void* op, Operands x) { return static_cast<const Op*>(op)->infer(x); };
   info.eval = [](const void* op, Operands x, View y, Write write, [[maybe_unused]] void* workspace) {
-    if constexpr (has_workspace<Op>) {
-      static_cast<const Op*>(op)->eval(x, y, write, workspace);
+    const auto& self = *static_cast<const Op*>(op);
+    if constexpr (has_typed_eval<Op>) {
+      // The result's element type, or operand 0's where that is not floating (labels, masks, indices).
+      if ((is_floating(y.dtype) ? y.dtype : x[0].dtype) == DType::float32) {
+        call_eval<float>(self, x, y, write, workspace);
+      } else {
+        call_eval<double>(self, x, y, write, workspace);
+      }
+    } else if constexpr (has_workspace<Op>) {
+      self.eval(x, y, write, workspace);
     } else {
-      static_cast<const Op*>(op)->eval(x, y, write);
+      self.eval(x, y, write);
     }
   };
   if constexpr (has_workspace<Op>) {

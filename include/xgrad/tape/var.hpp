@@ -48,9 +48,13 @@ class Var {
   }
 
   /// Whether it names a value at all.
-  explicit operator bool() const noexcept { return state_ != nullptr; }
+  bool defined() const noexcept { return state_ != nullptr; }
+  /// A tensor has no truth: `if (x > y)` would ask whether the Var names a value. Ask `defined()`, or read
+  /// the element with `item<bool>()`.
+  explicit operator bool() const = delete;
   /// @throws StaleVar when the tape has ended or this names nothing; so do all functions below.
-  const Shape& shape() const;
+  const Shape& shape() const&;
+  Shape shape() const&& { return static_cast<const Var&>(*this).shape(); }
   DType dtype() const;
   int rank() const { return shape().rank(); }
   std::int64_t size() const { return shape().size(); }
@@ -81,7 +85,8 @@ class Var {
     return *v.as<T>();
   }
   /// The value as kernels see it, valid while this Var or a copy lives.
-  ConstView view() const;
+  ConstView view() const&;
+  ConstView view() const&& = delete;  // it would dangle, as value() would
 
  private:
   friend struct detail::Access;
@@ -101,23 +106,25 @@ class Var {
 
 static_assert(sizeof(Var) == 16);
 
-/// An argument of an op: a Var, or one that is given up (a temporary, or std::move). That names nothing once
+/// An argument of an op: a Var, or a donated one (a temporary, or std::move). A donated Var names nothing once
 /// the op is computed, and an elementwise op computes into its memory when nothing else needs it.
 class Arg {
  public:
   Arg(const Var& v) : var_(&v) {}
-  Arg(Var&& v) : var_(&v), given_up_(&v) {}
+  Arg(Var&& v) : var_(&v), donated_(&v) {}
   const Var& operator*() const { return *var_; }
   operator const Var&() const { return *var_; }
-  bool is_given_up() const { return given_up_ != nullptr; }
-  /// Lets go of what is given up.
+  bool is_donated() const { return donated_ != nullptr; }
+  /// The value, moved when it is donated.
+  Var take() const { return donated_ ? std::move(*donated_) : *var_; }
+  /// Empties a donated argument.
   void release() const {
-    if (given_up_) *given_up_ = Var();
+    if (donated_) *donated_ = Var();
   }
 
  private:
   const Var* var_;
-  Var* given_up_ = nullptr;
+  Var* donated_ = nullptr;
 };
 
 /// Writes the value as NumPy does, `[[1, 2], [3, 4]]`; the middle of long axes is left out.
