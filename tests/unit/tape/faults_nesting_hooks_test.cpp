@@ -34,7 +34,7 @@ struct Product {
 
 }  // namespace
 
-// C4: a derivative inside a hook or a vjp ---------------------------------------------------------------
+// C4: a derivative inside a hook or a vjp --------------------------------------------------------------
 
 TEST_CASE("faults: C4: of the cotangent, in a hook that leaves it") {
   Tape tape;
@@ -159,7 +159,7 @@ TEST_CASE("faults: C4: a derivative in a hook that a checkpoint records again") 
   CHECK(values(grad(checkpoint(f, {x}), {x})[0]) == Values{96});  // dy = 2: 24 times 2 x
 }
 
-// C5: a recording that is shortened under a pass ----------------------------------------------------------
+// C5: a recording that is shortened under a pass -------------------------------------------------------
 
 TEST_CASE("faults: C5: a hook that clears or rewinds, caught or not") {
   Tape tape;

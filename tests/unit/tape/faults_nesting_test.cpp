@@ -20,7 +20,7 @@ Var slope_squared_of(const Var& x) { return checkpoint(slope_squared, {x}); }
 
 }  // namespace
 
-// C1: a derivative taken inside a checkpointed function -------------------------------------------------
+// C1: a derivative taken inside a checkpointed function ------------------------------------------------
 
 TEST_CASE("faults: C1: every outer derivative of a checkpoint that takes a derivative") {
   Tape tape;
@@ -147,7 +147,7 @@ TEST_CASE("faults: C1: a checkpoint in a derivative in a checkpoint, with rows")
   CHECK(values(grad(sum(checkpoint(outer, {x})), {x})[0]) == Values{6, 12, 180, 240});
 }
 
-// C2: it meets itself -----------------------------------------------------------------------------------
+// C2: it meets itself ----------------------------------------------------------------------------------
 
 TEST_CASE("faults: C2: by the checkpoint's own result") {
   Tape tape;
@@ -202,7 +202,7 @@ TEST_CASE("faults: C2: jacobian and hvp by the checkpoint's result") {
   CHECK(values(J[1]) == Values{2});
 }
 
-// C3: an inner pass that has nothing to do with the outer one -------------------------------------------
+// C3: an inner pass that has nothing to do with the outer one ------------------------------------------
 
 TEST_CASE("faults: C3: a gradient of its own beside a cotangent that waits") {
   Tape tape;

@@ -42,7 +42,7 @@ std::vector<Parameter> handles(std::initializer_list<const Parameter*> all) {
 
 }  // namespace
 
-// C6: written while a pass reads it -----------------------------------------------------------------------
+// C6: written while a pass reads it --------------------------------------------------------------------
 
 TEST_CASE("faults: C6: a hook assigns to a parameter that the pass reads") {
   Parameter p(Array{2.0}, "first"), q(Array{3.0}, "second");
@@ -202,7 +202,7 @@ TEST_CASE("faults: C6: what was read before the write is right") {
   }
 }
 
-// C7: written while a pass writes its gradient ------------------------------------------------------------
+// C7: written while a pass writes its gradient ---------------------------------------------------------
 
 namespace {
 
@@ -365,7 +365,7 @@ TEST_CASE("faults: C7: every layer of a deep network is updated in its hook") {
   }
 }
 
-// C8: two passes and one parameter ------------------------------------------------------------------------
+// C8: two passes and one parameter ---------------------------------------------------------------------
 
 TEST_CASE("faults: C8: backward on another tape inside a hook") {
   Parameter p(Array{2.0}, "p");
