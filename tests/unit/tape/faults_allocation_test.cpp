@@ -329,10 +329,10 @@ TEST_CASE("faults: C19: a pass that fails for want of memory ends, with its guar
 TEST_CASE("faults: C19: chunks of the recording that are refused") {
   Tape tape;
   Parameter p(Array{2.0}, "p");
-  const Var zero = tape.constant(Array{0.0});
   std::vector<Var> chain;
   chain.reserve(50000);
   for (int round = 0; round < 2; ++round) {
+    const Var zero = tape.constant(Array{0.0});
     chain.push_back(tape.leaf(p));
     int refused = 0;
     while (chain.size() < 40000) {  // first when nothing is to be had; then two are dropped, and three made
