@@ -224,10 +224,11 @@ TEST_CASE("faults: C21: linear ones pass, large, small and badly scaled ones too
                                           {1, Array{1e4, 1e-4}},
                                           {1e3, Array{}}};
   for (const auto& [scale, x] : all) {
-    const TensorFunction f = [scale = scale](std::span<const Var> v) {
-      return (v[0] * v[0] + sum(v[0]) * 3) * scale;
+    const double factor = scale;
+    const TensorFunction f = [factor](std::span<const Var> v) {
+      return (v[0] * v[0] + sum(v[0]) * 3) * factor;
     };
-    CAPTURE(scale);
+    CAPTURE(factor);
     for (const std::uint64_t seed : {0, 1, 2, 3, 4}) {
       const GradcheckReport report = gradcheck(f, {x}, {.seed = seed});
       CAPTURE(report.text());
