@@ -122,7 +122,7 @@ struct HookInCustomVjpRow : HookRow {
                                       const UnaryFunction inner = [&](const Var& z) {
                                         return sum(HookRow::apply(z * dy, f));
                                       };
-                                      return std::vector<Var>{value_and_grad(inner, v[0], true).grads[0]};
+                                      return std::vector<Var>{value_and_grad(inner, stop_gradient(v[0]), true).grads[0]};
                                     })(m);
   }
 };
