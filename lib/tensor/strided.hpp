@@ -25,10 +25,12 @@ inline std::array<std::int64_t, kMaxRank> broadcast_strides(const Shape& from, c
 /// A loop nest over `rank` axes for K tensors; the axes are merged where all strides allow.
 template <std::size_t K>
 struct LoopNest {
-  int rank = 0;
-  std::array<std::int64_t, kMaxRank> extents{};
-  std::array<std::array<std::int64_t, kMaxRank>, K> strides{};
+  int rank = 0;  // at least 1 once constructed; what lies beyond it in the arrays has no value
+  std::array<std::int64_t, kMaxRank> extents;
+  std::array<std::array<std::int64_t, kMaxRank>, K> strides;
 
+  /// One run of one element.
+  LoopNest() { make_single(); }
   LoopNest(const Shape& shape, const std::array<std::array<std::int64_t, kMaxRank>, K>& given) {
     for (int axis = 0; axis < shape.rank(); ++axis) {
       const auto a = static_cast<std::size_t>(axis);
@@ -42,7 +44,7 @@ struct LoopNest {
       extents[r] = merge ? extents[r] * shape[axis] : shape[axis];
       for (std::size_t k = 0; k < K; ++k) strides[k][r] = given[k][a];
     }
-    if (rank == 0) rank = 1, extents[0] = 1;
+    if (rank == 0) make_single();
   }
 
   std::int64_t size() const {
@@ -84,6 +86,12 @@ struct LoopNest {
         index[axis] = 0;
       }
     }
+  }
+
+ private:
+  void make_single() {
+    rank = 1, extents[0] = 1;
+    for (auto& s : strides) s[0] = 0;
   }
 };
 
