@@ -77,6 +77,12 @@
   X(cotangent_div, CotangentDiv)  \
   X(cotangent_product, CotangentProduct)
 
+#define XGRAD_ALL_UNARY_FUNCTIONS(X)       \
+  XGRAD_UNARY_FUNCTIONS(X)                 \
+  XGRAD_UNARY_FUNCTIONS_WITH_ATTRIBUTES(X) \
+  XGRAD_ACTIVATIONS(X)                     \
+  XGRAD_ACTIVATIONS_WITH_ATTRIBUTES(X)
+
 namespace xgrad::functions {
 
 template <class... F>
@@ -91,9 +97,7 @@ struct List {
 };
 
 #define XGRAD_LIST_ENTRY(fn, F) F,
-using UnaryList =
-    List<XGRAD_UNARY_FUNCTIONS(XGRAD_LIST_ENTRY) XGRAD_UNARY_FUNCTIONS_WITH_ATTRIBUTES(XGRAD_LIST_ENTRY)
-             XGRAD_ACTIVATIONS(XGRAD_LIST_ENTRY) XGRAD_ACTIVATIONS_WITH_ATTRIBUTES(XGRAD_LIST_ENTRY) void>;
+using UnaryList = List<XGRAD_ALL_UNARY_FUNCTIONS(XGRAD_LIST_ENTRY) void>;
 using BinaryList = List<XGRAD_BINARY_FUNCTIONS(XGRAD_LIST_ENTRY) void>;
 #undef XGRAD_LIST_ENTRY
 

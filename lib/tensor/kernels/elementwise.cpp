@@ -81,17 +81,16 @@ void fill_binary(Table<T>& t) {
 
 }  // namespace
 
-void XGRAD_KERNEL_ISA::fill_elementwise(Table<float>& f, Table<double>& d) {
-  using namespace functions;
-#define XGRAD_FILL(fn, F) fill_unary<F>(f), fill_unary<F>(d);
-  XGRAD_UNARY_FUNCTIONS(XGRAD_FILL)
-  XGRAD_UNARY_FUNCTIONS_WITH_ATTRIBUTES(XGRAD_FILL)
-  XGRAD_ACTIVATIONS(XGRAD_FILL)
-  XGRAD_ACTIVATIONS_WITH_ATTRIBUTES(XGRAD_FILL)
+template <class T>
+void XGRAD_KERNEL_ISA::fill_functions(Table<T>& table) {
+#define XGRAD_FILL(fn, F) fill_unary<functions::F>(table);
+  XGRAD_ALL_UNARY_FUNCTIONS(XGRAD_FILL)
 #undef XGRAD_FILL
-#define XGRAD_FILL(fn, F) fill_binary<F>(f), fill_binary<F>(d);
+#define XGRAD_FILL(fn, F) fill_binary<functions::F>(table);
   XGRAD_BINARY_FUNCTIONS(XGRAD_FILL)
 #undef XGRAD_FILL
 }
+template void XGRAD_KERNEL_ISA::fill_functions(Table<float>&);
+template void XGRAD_KERNEL_ISA::fill_functions(Table<double>&);
 
 }  // namespace xgrad::kernels

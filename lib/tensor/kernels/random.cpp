@@ -90,9 +90,11 @@ void random_group(Key key, std::uint64_t first, std::uint32_t* out) {
   }
 }
 
+}  // namespace
+
 template <class T>
-void dropout(const T* x, T* y, std::int64_t begin, std::int64_t n, Key key, std::uint64_t threshold, T scale,
-             Write write) {
+void XGRAD_KERNEL_ISA::dropout(const T* x, T* y, std::int64_t begin, std::int64_t n, Key key,
+                               std::uint64_t threshold, T scale, Write write) {
   std::uint32_t numbers[kGroup];
   T factor[kGroup];
   // The threshold is in [0, 2^32]; keeping everything is the one case that 32 bits cannot compare.
@@ -112,11 +114,6 @@ void dropout(const T* x, T* y, std::int64_t begin, std::int64_t n, Key key, std:
     }
   }
 }
-
-}  // namespace
-
-void XGRAD_KERNEL_ISA::fill_random(Table<float>& f, Table<double>& d) {
-  f.dropout = dropout<float>, d.dropout = dropout<double>;
-}
+XGRAD_INSTANTIATE(dropout)
 
 }  // namespace xgrad::kernels

@@ -51,18 +51,6 @@ Batch<T> sum_column(const T* x, std::int64_t rows, std::int64_t stride, std::int
   return a + b;
 }
 
-template <class T>
-void sum(const T* x, Extents e, T* y, Write write) {
-  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.step(), y += e.inner) {
-    if (e.step() == 1) {
-      put_one(y, sum_row(x, e.n), write);
-    } else {
-      for_batches<T>(e.inner, y, write,
-                     [&](auto i, auto count) { return sum_column(x + i, e.n, e.step(), count); });
-    }
-  }
-}
-
 /// Which of two is kept, and what every number is kept against.
 struct Larger {
   static constexpr double kNone = -std::numeric_limits<double>::infinity();
@@ -106,10 +94,29 @@ void extremum(const T* x, Extents e, T* y, Write write) {
 
 }  // namespace
 
-void XGRAD_KERNEL_ISA::fill_reduce(Table<float>& f, Table<double>& d) {
-  f.sum = sum<float>, d.sum = sum<double>;
-  f.max = extremum<Larger, float>, d.max = extremum<Larger, double>;
-  f.min = extremum<Smaller, float>, d.min = extremum<Smaller, double>;
+template <class T>
+void XGRAD_KERNEL_ISA::sum(const T* x, Extents e, T* y, Write write) {
+  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.step(), y += e.inner) {
+    if (e.step() == 1) {
+      put_one(y, sum_row(x, e.n), write);
+    } else {
+      for_batches<T>(e.inner, y, write,
+                     [&](auto i, auto count) { return sum_column(x + i, e.n, e.step(), count); });
+    }
+  }
 }
+XGRAD_INSTANTIATE(sum)
+
+template <class T>
+void XGRAD_KERNEL_ISA::max(const T* x, Extents e, T* y, Write write) {
+  extremum<Larger>(x, e, y, write);
+}
+XGRAD_INSTANTIATE(max)
+
+template <class T>
+void XGRAD_KERNEL_ISA::min(const T* x, Extents e, T* y, Write write) {
+  extremum<Smaller>(x, e, y, write);
+}
+XGRAD_INSTANTIATE(min)
 
 }  // namespace xgrad::kernels

@@ -120,14 +120,23 @@ T add_lanes(const Batch<T>& b) {
 }  // namespace
 
 namespace XGRAD_KERNEL_ISA {
-// Each kernel source fills its part of the table.
-void fill_elementwise(Table<float>& f, Table<double>& d);
-void fill_reduce(Table<float>& f, Table<double>& d);
-void fill_softmax(Table<float>& f, Table<double>& d);
-void fill_normalize(Table<float>& f, Table<double>& d);
-void fill_sliding(Table<float>& f, Table<double>& d);
-void fill_random(Table<float>& f, Table<double>& d);
-void fill_update(Table<float>& f, Table<double>& d);
+/// Enters all kernels of this instruction set.
+template <class T>
+void fill_table(Table<T>& table);
+/// The part of the table that lib/tensor/functions.hpp lists.
+template <class T>
+void fill_functions(Table<T>& table);
+
+#define XGRAD_KERNEL(name, parameters) \
+  template <class T>                   \
+  void name parameters;
+#include "lib/tensor/kernels/list.inc"
+#undef XGRAD_KERNEL
 }  // namespace XGRAD_KERNEL_ISA
+
+/// Compiles a kernel of list.inc for both element types.
+#define XGRAD_INSTANTIATE(name)                                                   \
+  template decltype(XGRAD_KERNEL_ISA::name<float>) XGRAD_KERNEL_ISA::name<float>; \
+  template decltype(XGRAD_KERNEL_ISA::name<double>) XGRAD_KERNEL_ISA::name<double>;
 
 }  // namespace xgrad::kernels

@@ -54,8 +54,11 @@ void for_pieces(std::int64_t n, Body&& body) {
   for (; k < n; ++k) body(k, std::integral_constant<std::int64_t, 1>());
 }
 
+}  // namespace
+
 template <class T>
-void im2col(const T* image, const Images& channels, const Sliding& s, Places rows, T* columns) {
+void XGRAD_KERNEL_ISA::im2col(const T* image, const Images& channels, const Sliding& s, Places rows,
+                              T* columns) {
   const std::int64_t places = s.places(1, channels.width), step = s.stride[1];
   for_each_row(channels, s, rows, places, [&](std::int64_t offset, const Inside& range) {
     for (std::int64_t k = 0; k < range.begin; ++k) columns[k] = T(0);
@@ -71,9 +74,11 @@ void im2col(const T* image, const Images& channels, const Sliding& s, Places row
     columns += places;
   });
 }
+XGRAD_INSTANTIATE(im2col)
 
 template <class T>
-void col2im(const T* columns, const Images& channels, const Sliding& s, Places rows, T* image) {
+void XGRAD_KERNEL_ISA::col2im(const T* columns, const Images& channels, const Sliding& s, Places rows,
+                              T* image) {
   const std::int64_t places = s.places(1, channels.width), step = s.stride[1];
   for_each_row(channels, s, rows, places, [&](std::int64_t offset, const Inside& range) {
     const T* from = columns + range.begin;
@@ -91,10 +96,11 @@ void col2im(const T* columns, const Images& channels, const Sliding& s, Places r
     columns += places;
   });
 }
+XGRAD_INSTANTIATE(col2im)
 
 template <class T>
-void largest(const T* image, const Images& channel, const Sliding& s, std::int64_t row, Places places,
-             std::int32_t* offsets) {
+void XGRAD_KERNEL_ISA::largest(const T* image, const Images& channel, const Sliding& s, std::int64_t row,
+                               Places places, std::int32_t* offsets) {
   T best[kLargestPlaces];
   std::fill_n(best, places.count, -std::numeric_limits<T>::infinity());
   std::fill_n(offsets, places.count, -1);
@@ -116,13 +122,6 @@ void largest(const T* image, const Images& channel, const Sliding& s, std::int64
     }
   }
 }
-
-}  // namespace
-
-void XGRAD_KERNEL_ISA::fill_sliding(Table<float>& f, Table<double>& d) {
-  f.im2col = im2col<float>, d.im2col = im2col<double>;
-  f.col2im = col2im<float>, d.col2im = col2im<double>;
-  f.largest = largest<float>, d.largest = largest<double>;
-}
+XGRAD_INSTANTIATE(largest)
 
 }  // namespace xgrad::kernels

@@ -90,8 +90,10 @@ Batch<T> exp_sum(const Line<T>& line, const T* x, const Batch<T>& top) {
   return line.sum([&](auto k) { return xsimd::exp(line.at(x, k, kLowest<T>) - top); });
 }
 
+}  // namespace
+
 template <class T>
-void logsumexp(const T* x, Extents e, T* y, Write write) {
+void XGRAD_KERNEL_ISA::logsumexp(const T* x, Extents e, T* y, Write write) {
   if (e.n == 0) {
     for (std::int64_t i = 0; i < e.outer * e.inner; ++i) put_one(y + i, kLowest<T>, write);
     return;
@@ -108,9 +110,10 @@ void logsumexp(const T* x, Extents e, T* y, Write write) {
     }
   });
 }
+XGRAD_INSTANTIATE(logsumexp)
 
 template <class T>
-void softmax(const T* x, Extents e, T* y, Write write) {
+void XGRAD_KERNEL_ISA::softmax(const T* x, Extents e, T* y, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const Batch<T> top = line.top(x + at);
     if (write == Write::accumulate) {
@@ -125,18 +128,20 @@ void softmax(const T* x, Extents e, T* y, Write write) {
     line.write(y + at, write, [&](auto k) { return line.at(y + at, k, T(0)) / total; });
   });
 }
+XGRAD_INSTANTIATE(softmax)
 
 template <class T>
-void log_softmax(const T* x, Extents e, T* y, Write write) {
+void XGRAD_KERNEL_ISA::log_softmax(const T* x, Extents e, T* y, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const Batch<T> top = line.top(x + at);
     const Batch<T> log_total = xsimd::log(exp_sum(line, x + at, top));
     line.write(y + at, write, [&](auto k) { return (line.at(x + at, k, T(0)) - top) - log_total; });
   });
 }
+XGRAD_INSTANTIATE(log_softmax)
 
 template <class T>
-void softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
+void XGRAD_KERNEL_ISA::softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const auto us = [&](auto k) { return line.at(u + at, k, T(0)); };
     const auto ys = [&](auto k) { return line.at(y + at, k, T(0)); };
@@ -145,9 +150,10 @@ void softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
                [&](auto k) { return functions::cotangent_mul<Batch<T>>(us(k) - dot, ys(k)); });
   });
 }
+XGRAD_INSTANTIATE(softmax_grad)
 
 template <class T>
-void log_softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
+void XGRAD_KERNEL_ISA::log_softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const Batch<T> total = line.sum([&](auto k) { return line.at(u + at, k, T(0)); });
     line.write(dx + at, write, [&](auto k) {
@@ -156,26 +162,14 @@ void log_softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
     });
   });
 }
+XGRAD_INSTANTIATE(log_softmax_grad)
 
 template <class T>
-void exp_minus(const T* x, T shift, T scale, T* y, std::int64_t n, Write write) {
+void XGRAD_KERNEL_ISA::exp_minus(const T* x, T shift, T scale, T* y, std::int64_t n, Write write) {
   for_batches<T>(n, y, write, [&](auto i, auto count) {
     return Batch<T>(scale) * xsimd::exp(load_up_to(x + i, count, T(0)) - Batch<T>(shift));
   });
 }
-
-template <class T>
-void fill(Table<T>& t) {
-  t.exp_minus = exp_minus<T>;
-  t.logsumexp = logsumexp<T>;
-  t.softmax = softmax<T>;
-  t.log_softmax = log_softmax<T>;
-  t.softmax_grad = softmax_grad<T>;
-  t.log_softmax_grad = log_softmax_grad<T>;
-}
-
-}  // namespace
-
-void XGRAD_KERNEL_ISA::fill_softmax(Table<float>& f, Table<double>& d) { fill(f), fill(d); }
+XGRAD_INSTANTIATE(exp_minus)
 
 }  // namespace xgrad::kernels
