@@ -6,6 +6,21 @@
 
 #include "lib/tensor/scalar.hpp"
 
+// The functions of this file, for lib/tensor/functions.hpp: X(public name, struct).
+#define XGRAD_ACTIVATIONS(X) \
+  X(relu, Relu)              \
+  X(selu, Selu)              \
+  X(sigmoid, Sigmoid)        \
+  X(log_sigmoid, LogSigmoid) \
+  X(silu, Silu)              \
+  X(mish, Mish)
+#define XGRAD_ACTIVATIONS_WITH_ATTRIBUTES(X) \
+  X(leaky_relu, LeakyRelu)                   \
+  X(elu, Elu)                                \
+  X(softplus, Softplus)                      \
+  X(gelu, Gelu)                              \
+  X(gelu, GeluTanh)
+
 namespace xgrad::functions {
 
 struct Relu {

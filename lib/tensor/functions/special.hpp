@@ -6,6 +6,14 @@
 #include "lib/tensor/scalar.hpp"
 #include "lib/tensor/special.hpp"
 
+// The functions of this file, for lib/tensor/functions.hpp: X(public name, struct).
+#define XGRAD_SPECIAL_FUNCTIONS(X) \
+  X(erf, Erf)                      \
+  X(erfc, Erfc)                    \
+  X(lgamma, Lgamma)                \
+  X(digamma, Digamma)
+#define XGRAD_SPECIAL_FUNCTIONS_WITH_ATTRIBUTES(X) X(polygamma, Polygamma)
+
 namespace xgrad::functions {
 
 // For numbers and batches; for Vars they are the ops.
