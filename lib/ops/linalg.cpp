@@ -98,7 +98,7 @@ struct Linear {
   void eval(Operands x, View y, Write write) const {
     detail::dispatch(y.dtype, [&]<class T>() {
       const std::int64_t rows = y.shape()[0], columns = y.shape()[1];
-      parallel_pieces(rows, columns, [&](std::int64_t begin, std::int64_t count) {
+      parallel_chunks(rows, columns, [&](std::int64_t begin, std::int64_t count) {
         for (std::int64_t r = begin; r < begin + count; ++r)
           detail::put_run(x[2].as<T>(), 1, y.as<T>() + r * columns, columns, write);
       });

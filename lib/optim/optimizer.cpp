@@ -97,7 +97,7 @@ void SGD::step() {
   for_each_run(parameters_, always,
                [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i, std::size_t) {
                  T* v = array<T>(velocity_, offsets_[i]);
-                 parallel_pieces(n, [&](std::int64_t begin, std::int64_t count) {
+                 parallel_chunks(n, [&](std::int64_t begin, std::int64_t count) {
                    kernels::table<T>().sgd(w + begin, g + begin, v ? v + begin : nullptr, count,
                                            static_cast<T>(options.lr), static_cast<T>(options.momentum),
                                            static_cast<T>(options.weight_decay), options.nesterov);
@@ -128,7 +128,7 @@ void Adam::step() {
                  const double correction1 = 1 - std::pow(options.beta1, t),
                               correction2 = std::sqrt(1 - std::pow(options.beta2, t));
                  T *m = array<T>(first_, offsets_[i]), *v = array<T>(second_, offsets_[i]);
-                 parallel_pieces(n, [&](std::int64_t begin, std::int64_t count) {
+                 parallel_chunks(n, [&](std::int64_t begin, std::int64_t count) {
                    kernels::table<T>().adam(w + begin, g + begin, m + begin, v + begin, count,
                                             static_cast<T>(options.lr * correction2 / correction1),
                                             static_cast<T>(options.beta1), static_cast<T>(options.beta2),

@@ -27,22 +27,22 @@ void parallel_for(std::int64_t count, Body&& body) {
 
 /// How many numbers a piece of work has: about ten microseconds of the simplest map, so that waking a thread
 /// pays. A multiple of every vector and of dropout's groups.
-inline constexpr std::int64_t kPiece = 64 * 1024;
+inline constexpr std::int64_t kGrain = 64 * 1024;
 
 /// Calls body(begin, count) for pieces of n items that have `each` numbers, as parallel_for does. Less than
 /// two pieces stay whole.
 template <class Body>
-void parallel_pieces(std::int64_t n, std::int64_t each, Body&& body) {
-  if (n < 2 || n * each < 2 * kPiece) {
+void parallel_chunks(std::int64_t n, std::int64_t each, Body&& body) {
+  if (n < 2 || n * each < 2 * kGrain) {
     body(std::int64_t{0}, n);
     return;
   }
-  const std::int64_t most = std::max<std::int64_t>(1, kPiece / each);
+  const std::int64_t most = std::max<std::int64_t>(1, kGrain / each);
   parallel_for((n + most - 1) / most, [&](std::int64_t i) { body(i * most, std::min(most, n - i * most)); });
 }
 template <class Body>
-void parallel_pieces(std::int64_t n, Body&& body) {
-  parallel_pieces(n, 1, body);
+void parallel_chunks(std::int64_t n, Body&& body) {
+  parallel_chunks(n, 1, body);
 }
 
 }  // namespace xgrad

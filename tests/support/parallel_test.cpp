@@ -104,9 +104,9 @@ TEST_CASE("set_num_threads: again and again, up and down, and what it refuses (t
   CHECK(each_once(10));
 }
 
-TEST_CASE("parallel_pieces: cut at the same places for every number of threads (threads)") {
-  for (std::int64_t n : {std::int64_t{0}, std::int64_t{1}, 2 * kPiece - 1, 2 * kPiece, 5 * kPiece + 7}) {
-    for (std::int64_t each : {std::int64_t{1}, std::int64_t{100}, 3 * kPiece}) {
+TEST_CASE("parallel_chunks: cut at the same places for every number of threads (threads)") {
+  for (std::int64_t n : {std::int64_t{0}, std::int64_t{1}, 2 * kGrain - 1, 2 * kGrain, 5 * kGrain + 7}) {
+    for (std::int64_t each : {std::int64_t{1}, std::int64_t{100}, 3 * kGrain}) {
       if (each > 1 && n > 1) n = std::min<std::int64_t>(n, 1000);
       CAPTURE(n);
       CAPTURE(each);
@@ -115,7 +115,7 @@ TEST_CASE("parallel_pieces: cut at the same places for every number of threads (
         const Threads set(threads);
         std::mutex mutex;
         std::vector<std::pair<std::int64_t, std::int64_t>> pieces;
-        parallel_pieces(n, each, [&](std::int64_t begin, std::int64_t count) {
+        parallel_chunks(n, each, [&](std::int64_t begin, std::int64_t count) {
           const std::lock_guard lock(mutex);
           pieces.emplace_back(begin, count);
         });
@@ -126,7 +126,7 @@ TEST_CASE("parallel_pieces: cut at the same places for every number of threads (
           end += count;
         }
         CHECK(end == n);
-        CHECK((pieces.size() == 1) == (n < 2 || n * each < 2 * kPiece));
+        CHECK((pieces.size() == 1) == (n < 2 || n * each < 2 * kGrain));
         if (threads == 1) one = pieces;
         CHECK(pieces == one);
       }
