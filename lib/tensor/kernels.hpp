@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "lib/tensor/functions.hpp"
-#include "lib/tensor/sliding.hpp"
+#include "lib/tensor/window.hpp"
 #include "xgrad/support/random.hpp"
 #include "xgrad/tensor/view.hpp"
 
@@ -16,7 +16,7 @@ namespace xgrad::kernels {
 /// vector.
 enum Pairing { kVectorVector, kVectorScalar, kScalarVector };
 
-inline constexpr std::int64_t kLargestPlaces = 64;
+inline constexpr std::int64_t kLargestPositions = 64;
 
 /// A piece of a larger tensor has a step, from one of n to the next, of more than inner.
 struct Extents {
