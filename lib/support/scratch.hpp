@@ -1,4 +1,4 @@
-// Room for a number of plain items that is small nearly always.
+// Scratch: memory for a number of plain items that is nearly always small.
 #pragma once
 
 #include <cstddef>
