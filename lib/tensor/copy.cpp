@@ -1,3 +1,4 @@
+// Copies of tensors, cut into chunks for the threads.
 #include "lib/tensor/copy.hpp"
 
 #include "lib/support/parallel.hpp"

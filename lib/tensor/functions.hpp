@@ -1,11 +1,10 @@
-// Scalar functions, each written once: f(x) is the value, df_times(u, x, y) a cotangent u times the
-// derivative at x where y = f(x). With float or double they are scalar code, with an xsimd batch the vector
-// kernel, and df_times with Var is the formula that is recorded when the gradient itself is to be
-// differentiated.
+// Scalar functions, each written once: f(x) is the value, df_times(u, x, y) is the cotangent u times the
+// derivative at x, where y = f(x). They take float, double, an xsimd batch (the vector kernels) and, df_times
+// alone, Var: that is the formula recorded when the gradient itself is to be differentiated.
 //
-// A function says what df_times reads (kX, kY), or that its derivative is zero (kZero); it may carry
-// attributes, which `describe` prints. A function is a struct in functions/*.hpp and an entry in the list of
-// the same file: the entry makes its kernels, its op and, without attributes, its public function.
+// `reads` names the values that df_times reads (kX, kY), or is kZero where the derivative is zero. A function
+// may have attributes, which `describe` prints. A function is a struct in functions/*.hpp and an entry in the
+// list of the same file: the entry makes its kernels, its op and, without attributes, its public function.
 #pragma once
 
 #include <type_traits>

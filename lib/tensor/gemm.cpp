@@ -1,3 +1,4 @@
+// Products and triangular systems by BLAS, cut into blocks for the threads.
 #include "lib/tensor/gemm.hpp"
 
 #include <cblas.h>
@@ -20,8 +21,8 @@ namespace xgrad {
 namespace {
 
 #ifdef XGRAD_GEMM_ONEDNN
-/// Has oneDNN, where it runs on OpenMP, work on the calling thread alone while this lives. Which OpenMP that
-/// is, oneDNN alone knows: its functions are looked up at run time.
+/// Restricts oneDNN, where it runs on OpenMP, to the calling thread while this lives. Only oneDNN knows which
+/// OpenMP that is, so its functions are looked up at run time.
 class OneOpenMPThread {
  public:
   OneOpenMPThread() : before_(get && set ? get() : 1) {
@@ -49,7 +50,7 @@ void onednn_gemm(CBLAS_ORDER order, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int 
 }
 #endif
 
-/// The library's functions for T.
+/// BLAS's functions for T.
 template <class T>
 constexpr auto blas_gemm = cblas_dgemm;
 template <class T>
@@ -64,16 +65,17 @@ constexpr auto blas_gemm<float> = cblas_sgemm;
 template <>
 constexpr auto blas_trsm<float> = cblas_strsm;
 
-/// C in blocks, cut at places that depend on the sizes alone: each block is the same single-threaded product
-/// whatever the number of threads, and so are its bits. Small products stay whole, others become four blocks
-/// or more of up to 512 x 256: cut smaller, or more across the rows, BLAS loses a tenth of its speed.
+/// Cuts C into blocks at places that depend on the sizes alone: each block is the same single-threaded
+/// product for any number of threads, and has the same bits. Small products stay whole, others become four or
+/// more blocks of up to 512 x 256: with smaller blocks, or more cuts across the rows, BLAS loses a tenth of
+/// its speed.
 struct Blocks {
   static constexpr std::int64_t kVector = 16;
   std::int64_t count_m = 1, count_n = 1, rows, columns;
 
   explicit Blocks(const GemmShape& s) : rows(s.m), columns(s.n) {
     constexpr std::int64_t kRows = 512, kColumns = 256, kEnough = 4;
-    constexpr double kWork = 8e6;  // of a block at least: about 0.1 ms
+    constexpr double kWork = 8e6;  // the least work of a block: about 0.1 ms
     double work = s.flops();
     while ((count() < kEnough || rows > kRows || columns > kColumns) && work >= 2 * kWork) {
       const bool by_rows = rows > 2 * columns;
@@ -90,7 +92,7 @@ struct Blocks {
   }
 };
 
-/// Whether products in T have kernels that do not pack their operands first: OpenBLAS's for AVX-512.
+/// Whether BLAS has kernels for T that do not pack their operands: OpenBLAS has them for AVX-512.
 template <class T>
 bool has_small_kernels() {
 #if defined(XGRAD_GEMM_CBLAS)
@@ -114,7 +116,7 @@ template <class T>
 struct Tiles {
   std::int64_t rows, columns;
 
-  /// Of the block m x n of a product.
+  /// The tiles of a block m x n.
   Tiles(const GemmShape& s, std::int64_t m, std::int64_t n) : rows(m), columns(n) {
     constexpr std::int64_t kMost = 1'000'000, kCache = 1 << 20, kRows = 32, kVector = 16;
     if (s.transpose_b || s.n * s.k * static_cast<std::int64_t>(sizeof(T)) >= kCache) return;

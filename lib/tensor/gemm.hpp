@@ -1,4 +1,4 @@
-// The only door to BLAS: products and triangular systems of contiguous row-major matrices.
+// Products and triangular systems of row-major matrices. No other file calls BLAS.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,9 @@
 
 namespace xgrad {
 
-/// Sizes of a product: op(A) is [m, k], op(B) is [k, n], C is [m, n]; op transposes where the flag says so,
-/// so that A is stored [k, m], B [n, k]. A stride is the distance from one row of a stored matrix to the
-/// next; 0 stands for the length of a row.
+/// Sizes of a product: op(A) is [m, k], op(B) is [k, n], C is [m, n]. With transpose_a op transposes A, which
+/// is stored as [k, m]; with transpose_b B, stored as [n, k]. A stride is the distance from one row of a
+/// stored matrix to the next; 0 stands for the length of a row.
 struct GemmShape {
   std::int64_t m, n, k;
   bool transpose_a = false, transpose_b = false;
@@ -34,8 +34,8 @@ template <class T>
 void gemm(const GemmShape& shape, T alpha, std::type_identity_t<const T*> a, std::type_identity_t<const T*> b,
           std::type_identity_t<T> beta, T* c, const GemmBatch& batch = {});
 
-/// A triangular system: op(A) X = B, or X op(A) = B with `right`. B is [m, n]; A, of which one triangle is
-/// read, is square of the order that fits. A unit diagonal is taken to be 1 and not read.
+/// A triangular system: op(A) X = B, or X op(A) = B with `right`. B is [m, n]; A is square, of the order that
+/// fits, and only one triangle of it is read. A unit diagonal is taken as 1 and not read.
 struct TriangularShape {
   std::int64_t m, n;
   bool upper = false, transpose = false, unit_diagonal = false, right = false;

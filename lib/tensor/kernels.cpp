@@ -1,3 +1,4 @@
+// Chooses the kernels of the best instruction set that the processor has.
 #include "lib/tensor/kernels.hpp"
 
 #include <cstdlib>

@@ -1,6 +1,6 @@
-// The vector kernels of the library, as a table of functions per element type. The code behind it
-// (lib/tensor/kernels/) is compiled once per instruction set; the best one that the processor has is chosen
-// when the table is first asked for. All pointers are to contiguous memory.
+// The vector kernels of the library, as a table of functions for each element type. Their code
+// (lib/tensor/kernels/) is compiled once per instruction set; the first use of a table chooses the best one
+// that the processor has. All pointers are to contiguous memory.
 #pragma once
 
 #include <cstdint>
@@ -12,47 +12,50 @@
 
 namespace xgrad::kernels {
 
-/// The three ways two operands meet in an inner loop: vector and vector, vector and scalar, scalar and
-/// vector.
+/// The operands of a binary inner loop: vector and vector, vector and scalar, scalar and vector.
 enum Pairing { kVectorVector, kVectorScalar, kScalarVector };
 
+/// The most positions of one call of `largest`.
 inline constexpr std::int64_t kLargestPositions = 64;
 
-/// A piece of a larger tensor has a step, from one of n to the next, of more than inner.
+/// A tensor [outer, n, inner], or a block of a larger one, which has a step along n of its own.
 struct Extents {
   std::int64_t outer, n, inner;
-  std::int64_t piece_step = 0;
+  std::int64_t block_step = 0;
 
-  std::int64_t step() const { return piece_step ? piece_step : inner; }
+  /// The distance from one index along n to the next.
+  std::int64_t step() const { return block_step ? block_step : inner; }
 };
 
+/// Indices begin to begin + count.
 struct Range {
   std::int64_t begin, count;
 };
 
+/// The kernels for T. Those of a scalar function take the function's object, f; the derivative's computes
+/// dx = u df(x, y) and is null where the derivative is zero.
 template <class T>
 struct Table {
-  using Unary = void (*)(const void* f, const T* x, T* y, std::int64_t n, Write write);
-  using UnaryGrad = void (*)(const void* f, const T* u, const T* x, const T* y, T* dx, std::int64_t n,
-                             Write write);
-  using Binary = void (*)(const T* x, const T* y, T* z, std::int64_t n, Write write);
+  using UnaryKernel = void (*)(const void* f, const T* x, T* y, std::int64_t n, Write write);
+  using UnaryGradKernel = void (*)(const void* f, const T* u, const T* x, const T* y, T* dx, std::int64_t n,
+                                   Write write);
+  using BinaryKernel = void (*)(const T* x, const T* y, T* z, std::int64_t n, Write write);
 
-  Unary unary[functions::UnaryList::size];
-  /// dx = u * df(x, y); null where the derivative is zero.
-  UnaryGrad unary_grad[functions::UnaryList::size];
-  Binary binary[functions::BinaryList::size][3];
+  UnaryKernel unary[functions::UnaryList::size];
+  UnaryGradKernel unary_grad[functions::UnaryList::size];
+  BinaryKernel binary[functions::BinaryList::size][3];
 
 #define XGRAD_KERNEL(name, parameters) void(*name) parameters;
 #include "lib/tensor/kernels/list.inc"
 #undef XGRAD_KERNEL
 };
 
-/// The table for the processor at hand, or for the lesser one that XGRAD_ISA names. @throws Error for another
+/// The kernels for this processor, or for the lesser one that XGRAD_ISA names. @throws Error for another
 /// name.
 template <class T>
 const Table<T>& table();
 
-/// `baseline`, `avx2` or `avx512`: which code runs.
+/// The instruction set in use: `baseline`, `avx2` or `avx512`.
 const char* isa_name();
 
 }  // namespace xgrad::kernels

@@ -55,7 +55,7 @@ class Shape {
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
-/// The shape that NumPy broadcasting gives `a` and `b`; `ok` is false when they do not fit.
+/// The shape that `a` and `b` broadcast to, as in NumPy; `ok` is false when they do not fit.
 struct Broadcast {
   Shape shape;
   bool ok = true;

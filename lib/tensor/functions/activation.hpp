@@ -10,7 +10,7 @@
 #define XGRAD_ACTIVATIONS(X) \
   X(relu, Relu)              \
   X(selu, Selu)              \
-  X(sigmoid, Sigmoid)        \
+  X(sigmoid, Logistic)       \
   X(log_sigmoid, LogSigmoid) \
   X(silu, Silu)              \
   X(mish, Mish)
@@ -77,12 +77,12 @@ struct Selu {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    // Asks for negative x: at 0 the smaller slope is that of the right side.
+    // Tests -x: the derivative at 0 is the right side's, the smaller of the two.
     return if_positive(-x, cotangent_mul(u, number<T>(kScale * kAlpha) * exp(x)), number<T>(kScale) * u);
   }
 };
 
-struct Sigmoid {
+struct Logistic {
   static constexpr const char* name = "sigmoid";
   static constexpr int reads = kY;
   template <class T>
@@ -151,7 +151,7 @@ struct Mish {
   }
 };
 
-/// x times the normal distribution's cumulative function.
+/// x times the cumulative distribution function of the normal distribution.
 struct Gelu {
   static constexpr const char* name = "gelu";
   static constexpr int reads = kX;

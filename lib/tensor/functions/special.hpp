@@ -16,7 +16,7 @@
 
 namespace xgrad::functions {
 
-// For numbers and batches; for Vars they are the ops.
+// For numbers and batches; Vars have ops of these names.
 template <Numeric T>
 T digamma(const T& x) {
   return lanewise([](auto v) { return static_cast<decltype(v)>(special::digamma(v)); }, x);

@@ -20,7 +20,7 @@
   X(atan, Atan)                           \
   X(sinh, Sinh)                           \
   X(cosh, Cosh)                           \
-  X(tanh, Tanh)
+  X(tanh, HyperbolicTangent)
 
 namespace xgrad::functions {
 
@@ -193,7 +193,7 @@ struct Cosh {
   }
 };
 
-struct Tanh {
+struct HyperbolicTangent {
   static constexpr const char* name = "tanh";
   static constexpr int reads = kY;
   template <class T>

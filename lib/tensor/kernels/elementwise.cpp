@@ -1,8 +1,8 @@
-// Maps: the scalar functions of lib/tensor/functions.hpp over contiguous memory.
+// The kernels of the scalar functions of lib/tensor/functions.hpp.
 #include "lib/tensor/kernels/simd.hpp"
 
-// What the functions need of batches beyond xsimd's own; found by argument-dependent lookup (which
-// does not look into anonymous namespaces, hence static).
+// Operations on batches that the functions need and xsimd lacks. Argument-dependent lookup finds them; they
+// are static because it does not look into anonymous namespaces.
 namespace xsimd {
 template <class T, class A>
 static batch<T, A> step(const batch<T, A>& x) {
@@ -12,7 +12,7 @@ template <class T, class A>
 static batch<T, A> in_range(const batch<T, A>& x, double low, double high) {
   return select(x >= batch<T, A>(T(low)) && x <= batch<T, A>(T(high)), batch<T, A>(T(1)), batch<T, A>(T(0)));
 }
-/// f of numbers, lane by lane: exact where vector code is not.
+/// Applies f to each lane, where vector code would be inexact.
 template <class F, class T, class A, class... B>
 static batch<T, A> lanewise(F f, const batch<T, A>& x, const B&... more) {
   constexpr std::size_t kCount = 1 + sizeof...(more);

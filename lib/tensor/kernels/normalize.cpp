@@ -1,5 +1,5 @@
-// Normalisation of [outer, n, inner] over outer and inner, for each of n. Numbers are added up in blocks of
-// element type and across blocks in double precision, in an order that depends on the extents alone.
+// Normalisation of [outer, n, inner] over outer and inner, for each index along n. Sums are in T within a
+// block and in double precision across blocks, in an order that depends on the extents alone.
 #include <algorithm>
 #include <cmath>
 
@@ -8,7 +8,7 @@
 namespace xgrad::kernels {
 namespace {
 
-/// Calls body(offset, count) for the runs of one of n, cut into blocks.
+/// Calls body(offset, count) for the contiguous elements of one index along n, in blocks.
 template <class Body>
 void for_each_run(const Extents& e, std::int64_t which, Body&& body) {
   constexpr std::int64_t kBlock = 4096;
@@ -18,7 +18,7 @@ void for_each_run(const Extents& e, std::int64_t which, Body&& body) {
   }
 }
 
-/// The mean of term(i, count): a batch for elements from i on, 0 in all lanes but `count`.
+/// The mean of term(i, count), a batch for the elements from i on: the first `count` lanes, 0 in the others.
 template <class T, class Term>
 double mean_of(const Extents& e, std::int64_t which, Term&& term) {
   double total = 0;

@@ -1,5 +1,5 @@
-// Softmax and its relatives over n of [outer, n, inner]. Along contiguous memory (inner = 1) a batch holds
-// neighbours of one row; otherwise it holds neighbouring rows, and n is walked in strides.
+// Softmax and its relatives over n of [outer, n, inner]. With inner = 1 a batch holds neighbours along n;
+// otherwise it holds neighbours along inner, and n is walked in strides.
 #include <cmath>
 #include <limits>
 
@@ -11,11 +11,12 @@ namespace {
 template <class T>
 constexpr T kLowest = -std::numeric_limits<T>::infinity();
 
-/// One line of n numbers, `lanes` lines side by side: element k is the batch at x + k * stride.
-/// A row of contiguous memory is one line whose batches are its pieces, folded over lanes at the end.
+/// A batch of neighbouring lines of n numbers, where step k is the batch at x + k * stride. Or a row: one
+/// line in contiguous memory, whose steps are its batches one after the other and whose results are folded
+/// over lanes.
 template <class T>
 struct Line {
-  std::int64_t steps, stride, count, last_count;  // last_count: lanes of the last step that matter
+  std::int64_t steps, stride, count, last_count;  // valid lanes: of a step, of the last step
   bool row;
 
   static Line along_row(std::int64_t n) {
@@ -27,7 +28,7 @@ struct Line {
   }
 
   std::int64_t lanes(std::int64_t k) const { return k + 1 < steps ? count : last_count; }
-  Batch<T> at(const T* x, std::int64_t k, T rest) const { return load_up_to(x + k * stride, lanes(k), rest); }
+  Batch<T> at(const T* x, std::int64_t k, T fill) const { return load_up_to(x + k * stride, lanes(k), fill); }
 
   template <class Combine>
   Batch<T> fold(Batch<T> b, Combine&& combine) const {
@@ -40,7 +41,7 @@ struct Line {
     return Batch<T>(lanes_of[0]);
   }
 
-  /// The maximum in every lane; where all is -inf, 0, so that subtracting it is harmless.
+  /// The maximum of each line; 0 where all numbers are -inf, so that subtracting it gives no NaN.
   Batch<T> top(const T* x) const {
     Batch<T> m(kLowest<T>);
     for (std::int64_t k = 0; k < steps; ++k) m = xsimd::max(m, at(x, k, kLowest<T>));
@@ -68,7 +69,7 @@ struct Line {
   }
 };
 
-/// Calls body(line, offset in a tensor, offset in what the reduction leaves) for every line.
+/// Calls body(line, its offset in the tensor, its offset in the reduced tensor) for all lines.
 template <class T, class Body>
 void for_lines(Extents e, Body&& body) {
   if (e.n == 0) return;
@@ -122,7 +123,7 @@ void XGRAD_KERNEL_ISA::softmax(const T* x, Extents e, T* y, Write write) {
                  [&](auto k) { return xsimd::exp(line.at(x + at, k, kLowest<T>) - top) / total; });
       return;
     }
-    // The destination holds the exponentials in between.
+    // y holds the exponentials until they are divided.
     line.write(y + at, write, [&](auto k) { return xsimd::exp(line.at(x + at, k, kLowest<T>) - top); });
     const Batch<T> total = line.sum([&](auto k) { return line.at(y + at, k, T(0)); });
     line.write(y + at, write, [&](auto k) { return line.at(y + at, k, T(0)) / total; });

@@ -1,5 +1,5 @@
-// The optimisers' updates, one pass over the weights, and the scaling of pixels: plain loops, which the
-// compiler turns into vector code.
+// The optimisers' updates, in one pass over the weights, and the scaling of pixels: plain loops that the
+// compiler vectorises.
 #include <cmath>
 
 #include "lib/tensor/kernels/simd.hpp"

@@ -1,4 +1,4 @@
-// Windows that slide over images, as plain loops: the compiler makes vector code of the inner ones.
+// Windows that slide over images: plain loops, of which the compiler vectorises the inner ones.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -9,7 +9,7 @@
 namespace xgrad::kernels {
 namespace {
 
-/// Of the positions of a row, those at which the window's column j is inside the image.
+/// The positions begin to end of a row at which the window's column j is inside the image.
 struct Inside {
   std::int64_t begin, end;
 };
@@ -22,8 +22,9 @@ Inside inside(const Window& s, std::int64_t j, std::int64_t width, const Positio
   return {from, std::clamp(end, from, last)};
 }
 
-/// Calls body(image, inside) for every row of positions of every element of the window, in the order of
-/// im2col's matrix: the offset of the first position inside the image, the next one being stride[1] further.
+/// Calls body(offset, inside) for each element of the window and each row of its positions, in the order of
+/// im2col's matrix: the positions inside the image, and the element's offset in the channels at the first of
+/// them; at the next one it is stride[1] further.
 template <class Body>
 void for_each_row(const Planes& channels, const Window& s, Positions rows, std::int64_t positions,
                   Body&& body) {
@@ -45,10 +46,9 @@ void for_each_row(const Planes& channels, const Window& s, Positions rows, std::
   }
 }
 
-/// Calls body(k, size) for pieces of a run of n elements: sizes known to the compiler, for the runs are
-/// short.
+/// Calls body(k, size) for blocks of n elements, with sizes that the compiler knows: n is small.
 template <class T, class Body>
-void for_lanes(std::int64_t n, Body&& body) {
+void for_blocks(std::int64_t n, Body&& body) {
   std::int64_t k = 0;
   for (; k + kLanes<T> <= n; k += kLanes<T>) body(k, std::integral_constant<std::int64_t, kLanes<T>>());
   for (; k + 4 <= n; k += 4) body(k, std::integral_constant<std::int64_t, 4>());
@@ -67,7 +67,7 @@ void XGRAD_KERNEL_ISA::im2col(const T* image, const Planes& channels, const Wind
     T* to = columns + range.begin;
     const std::int64_t n = range.end - range.begin;
     if (step == 1) {
-      for_lanes<T>(n, [&](std::int64_t k, auto size) { std::memcpy(to + k, from + k, size() * sizeof(T)); });
+      for_blocks<T>(n, [&](std::int64_t k, auto size) { std::memcpy(to + k, from + k, size() * sizeof(T)); });
     } else {
       for (std::int64_t k = 0; k < n; ++k) to[k] = from[k * step];
     }
@@ -86,7 +86,7 @@ void XGRAD_KERNEL_ISA::col2im(const T* columns, const Planes& channels, const Wi
     T* to = image + offset;
     const std::int64_t n = range.end - range.begin;
     if (step == 1) {
-      for_lanes<T>(n, [&](std::int64_t k, auto size) {
+      for_blocks<T>(n, [&](std::int64_t k, auto size) {
         T sum[size()];
         for (std::int64_t e = 0; e < size(); ++e) sum[e] = to[k + e] + from[k + e];
         std::memcpy(to + k, sum, sizeof sum);
@@ -114,7 +114,7 @@ void XGRAD_KERNEL_ISA::largest(const T* image, const Planes& channel, const Wind
       std::int32_t* offset = offsets + (range.begin - positions.first);
       const auto here = static_cast<std::int32_t>(i * channel.width + j);
       for (std::int64_t k = 0; k < range.end - range.begin; ++k) {
-        // Bitwise: no branches that data would decide.
+        // Bitwise operators: no branch depends on the data.
         const T x = from[k * step], v = value[k];
         const bool better = (x > v) | (offset[k] < 0) | ((x != x) & (v == v));
         value[k] = better ? x : v;
