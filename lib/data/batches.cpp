@@ -1,3 +1,4 @@
+// The order of a data set's rows, and its batches.
 #include "xgrad/data/batches.hpp"
 
 #include <algorithm>

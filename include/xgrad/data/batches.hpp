@@ -1,4 +1,4 @@
-// Batches cuts the rows of a data set into batches, in an order that can be shuffled again and again.
+// Batches: the rows of a data set in batches, in an order that can be shuffled for each epoch.
 //
 //     Batches batches(train.size(), 50);
 //     for (int epoch = 0; epoch < 10; ++epoch) {
@@ -26,7 +26,7 @@ class Batches {
   /// In order until `shuffle` is called. @throws Error unless 0 <= count < 2^31 and batch_size >= 1.
   Batches(std::int64_t count, std::int64_t batch_size);
 
-  /// Puts all rows in a random order, which depends on the state of the generator alone.
+  /// Puts all rows into a random order that depends on the state of the generator alone.
   void shuffle(Generator& generator);
 
   /// How many batches there are.
