@@ -32,10 +32,13 @@ class Batches {
   /// How many batches there are.
   std::int64_t size() const { return (std::ssize(rows_) + batch_size_ - 1) / batch_size_; }
   /// The rows of batch `i`, valid until the next shuffle changes them. @throws Error unless 0 <= i < size().
-  std::span<const std::int32_t> operator[](std::int64_t i) const;
+  std::span<const std::int32_t> operator[](std::int64_t i) const&;
+  std::span<const std::int32_t> operator[](std::int64_t i) const&& = delete;  // the rows would dangle
 
-  Iterator begin() const;
-  Iterator end() const;
+  Iterator begin() const&;
+  Iterator end() const&;
+  Iterator begin() const&& = delete;
+  Iterator end() const&& = delete;
 
  private:
   std::vector<std::int32_t> rows_;
@@ -67,7 +70,7 @@ class Batches::Iterator {
   std::int64_t i_ = 0;
 };
 
-inline Batches::Iterator Batches::begin() const { return {this, 0}; }
-inline Batches::Iterator Batches::end() const { return {this, size()}; }
+inline Batches::Iterator Batches::begin() const& { return {this, 0}; }
+inline Batches::Iterator Batches::end() const& { return {this, size()}; }
 
 }  // namespace xgrad::data

@@ -62,11 +62,16 @@ struct IdxFile {
   Shape extents;                   ///< 1 to 8 dimensions, any of which may be 0
   std::vector<std::uint8_t> data;  ///< the elements, row-major, in the byte order of this machine
 
-  /// The elements. @throws DTypeError when the file holds another type than T.
+  /// The elements; of a temporary file a copy. @throws DTypeError when the file holds another type than T.
   template <class T>
-  std::span<const T> as() const {
+  std::span<const T> as() const& {
     require(idx_type_of<T>());
     return {reinterpret_cast<const T*>(data.data()), data.size() / sizeof(T)};
+  }
+  template <class T>
+  std::vector<T> as() const&& {
+    const std::span<const T> elements = as<T>();
+    return {elements.begin(), elements.end()};
   }
 
  private:

@@ -27,10 +27,15 @@ class Sequential {
 
   template <std::move_constructible Layer>
     requires std::invocable<Layer&, const Var&>
-  Sequential& add(Layer layer) {
+  Sequential& add(Layer layer) & {
     layers_.push_back(std::make_unique<Model<Layer>>(std::move(layer)));
     names_.push_back(std::to_string(names_.size()));
     return *this;
+  }
+  template <std::move_constructible Layer>
+    requires std::invocable<Layer&, const Var&>
+  Sequential add(Layer layer) && {
+    return std::move(add(std::move(layer)));
   }
 
   Var operator()(const Var& x) {

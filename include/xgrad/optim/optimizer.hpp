@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "xgrad/support/memory.hpp"
@@ -20,7 +21,8 @@ class Optimizer {
   /// norm before. A norm that is not finite leaves the gradients as they are.
   /// @throws Error unless most > 0.
   double clip_grad_norm(double most);
-  const std::vector<Parameter>& parameters() const { return parameters_; }
+  const std::vector<Parameter>& parameters() const& { return parameters_; }
+  std::vector<Parameter> parameters() && { return std::move(parameters_); }
 
  protected:
   explicit Optimizer(std::vector<Parameter> parameters);
