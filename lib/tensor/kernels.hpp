@@ -45,7 +45,7 @@ struct Table {
   UnaryGradKernel unary_grad[functions::UnaryList::size];
   BinaryKernel binary[functions::BinaryList::size][3];
 
-#define XGRAD_KERNEL(name, parameters) void(*name) parameters;
+#define XGRAD_KERNEL(name, parameters) void(*name) parameters;  // NOLINT(bugprone-macro-parentheses)
 #include "lib/tensor/kernels/list.inc"
 #undef XGRAD_KERNEL
 };

@@ -6,7 +6,7 @@ namespace xgrad::kernels {
 template <class T>
 void XGRAD_KERNEL_ISA::fill_table(Table<T>& table) {
   fill_functions(table);
-#define XGRAD_KERNEL(name, parameters) table.name = name<T>;
+#define XGRAD_KERNEL(name, parameters) table.name = name<T>;  // NOLINT(bugprone-macro-parentheses)
 #include "lib/tensor/kernels/list.inc"
 #undef XGRAD_KERNEL
 }
