@@ -10,7 +10,7 @@
 
 namespace xgrad::detail {
 
-/// Calls f.operator()<T>() for whichever element type.
+/// Calls f.operator()<T>() for the element type of any dtype.
 template <class F>
 void dispatch_any(DType dtype, F&& f) {
   switch (dtype) {
@@ -46,7 +46,7 @@ void put_run(const T* in, std::int64_t step, T* out, std::int64_t n, Write write
 /// y (= or +=) x, both contiguous and of one size.
 void copy(const ConstView& x, const View& y, Write write);
 
-/// y (contiguous) from x read with given strides from an offset on.
+/// y, contiguous, from x, read at an offset and strides in elements.
 void copy_strided(const ConstView& x, std::int64_t offset, const std::array<std::int64_t, kMaxRank>& strides,
                   const View& y, Write write);
 
