@@ -88,10 +88,11 @@ struct Where {
       });
     });
   }
+  // dx1 = where(c, u, 0), dx2 = where(c, 0, u)
   void vjp(Backward& b) const {
     const Var zero = detail::scalar_like(b.dy(), 0);
-    b.dx(1) += sum_to(where(b.x(0), b.dy(), zero), b.x_shape(1));
-    b.dx(2) += sum_to(where(b.x(0), zero, b.dy()), b.x_shape(2));
+    b.dx(1) += [&] { return sum_to(where(b.x(0), b.dy(), zero), b.x_shape(1)); };
+    b.dx(2) += [&] { return sum_to(where(b.x(0), zero, b.dy()), b.x_shape(2)); };
   }
 };
 

@@ -223,7 +223,7 @@ struct ConvWeightGrad : Convolution {
 void Conv2d::vjp(Backward& b) const {
   b.dx(0) += apply(ConvTranspose2d{*this}, b.dy(), b.x(1));
   b.dx(1) += apply(ConvWeightGrad{*this}, b.x(0), b.dy());
-  if (b.operand_count() == 3) b.dx(2) += sum(sum(b.dy(), {2, 3}), 0);
+  if (b.operand_count() == 3) b.dx(2) += [&] { return sum(sum(b.dy(), {2, 3}), 0); };
 }
 
 void ConvTranspose2d::vjp(Backward& b) const {

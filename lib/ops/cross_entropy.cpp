@@ -122,15 +122,20 @@ struct SoftmaxCrossEntropyGrad : OverRows {
       });
     });
   }
+  // With w = dy, p = softmax(x) and f the row's factor of u: dx = p (v - sum(v p)) for v = w sum(t) f,
+  // dt = (sum(w p) - w) f, and du is the reduction of w (sum(t) p - t).
   void vjp(Backward& b) const {
-    const Var &w = b.dy(), x = b.x(0), u = b.x(2);
-    const std::int64_t rows = b.x_shape(0)[0];
-    const bool labelled = is_integer(b.x(1).dtype());
-    const Var t = labelled ? one_hot(b.x(1), b.x_shape(0)[1], w.dtype()) : b.x(1);
-    const Var p = softmax(x), total = sum(t, 1, true), factor = share(u, rows);
-    b.dx(0) += detail::softmax_grad(w * total * factor, p, 1);
-    if (!labelled) b.dx(1) += (sum(w * p, 1, true) - w) * factor;
-    b.dx(2) += of(w * (cotangent_mul(total, p) - t), rows);
+    const Var& w = b.dy();
+    const std::int64_t rows = b.x_shape(0)[0], classes = b.x_shape(0)[1];
+    const Var p = softmax(b.x(0));
+    Var t, total;
+    if (b.dx(0).needed() || b.dx(2).needed()) {
+      t = is_integer(b.x(1).dtype()) ? one_hot(b.x(1), classes, w.dtype()) : b.x(1);
+      total = sum(t, 1, true);
+    }
+    b.dx(0) += [&] { return detail::softmax_grad(w * total * share(b.x(2), rows), p, 1); };
+    b.dx(1) += [&] { return (sum(w * p, 1, true) - w) * share(b.x(2), rows); };
+    b.dx(2) += [&] { return of(w * (cotangent_mul(total, p) - t), rows); };
   }
 };
 
@@ -177,9 +182,7 @@ struct SoftmaxCrossEntropy : OverRows {
   }
   void vjp(Backward& b) const {
     b.dx(0) += apply(SoftmaxCrossEntropyGrad{reduction}, b.x(0), b.x(1), b.dy(), b.x(2));
-    if (is_floating(b.x(1).dtype())) {
-      b.dx(1) += -cotangent_mul(share(b.dy(), b.x_shape(0)[0]), log_softmax(b.x(0)));
-    }
+    b.dx(1) += [&] { return -cotangent_mul(share(b.dy(), b.x_shape(0)[0]), log_softmax(b.x(0))); };
   }
 };
 

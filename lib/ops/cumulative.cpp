@@ -77,11 +77,12 @@ struct LinearRecurrence : Direction {
            });
     });
   }
+  // With v[i] = dy[i] + a[i + 1] v[i + 1]: da[i] = v[i] y[i - 1], db = v
   void vjp(Backward& b) const {
     const Direction back = turned();
-    const Var u = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
-    b.dx(0) += cotangent_mul(u, previous(b.y(), 0));
-    b.dx(1) += u;
+    const Var v = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
+    b.dx(0) += [&] { return cotangent_mul(v, previous(b.y(), 0)); };
+    b.dx(1) += v;
   }
 };
 
@@ -96,11 +97,11 @@ struct CumProd : Direction {
       });
     });
   }
-  // y[i] = x[i] y[i - 1]: what reaches y[i] is dy[i] and x[i + 1] times what reaches y[i + 1].
+  // With v[i] = dy[i] + x[i + 1] v[i + 1], the cotangent of y[i] = x[i] y[i - 1]: dx[i] = v[i] y[i - 1]
   void vjp(Backward& b) const {
     const Direction back = turned();
-    const Var u = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
-    b.dx(0) += cotangent_mul(u, previous(b.y(), 1));
+    const Var v = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
+    b.dx(0) += cotangent_mul(v, previous(b.y(), 1));
   }
 };
 

@@ -112,13 +112,15 @@ struct CofactorsAlong {
   // inverse of a times each, det(a) (trP trQ trR - trP tr QR - trQ tr PR - trR tr PQ + tr PQR + tr QPR), and
   // tr M R is the sum of the elements of H times those of the transpose of M inverse(a).
   void vjp(Backward& b) const {
-    const Var &a = b.x(0), lu = detail::lu_factor(a), p = detail::lu_solve(a, lu, b.x(1)),
-              q = detail::lu_solve(a, lu, b.dy());
-    const Var tp = detail::as_matrices(trace(p)), tq = detail::as_matrices(trace(q)), pq = matmul(p, q);
-    const Var one = detail::eye(a, a.shape()[a.rank() - 1]);
-    const Var m = (tp * tq - detail::as_matrices(trace(pq))) * one - tp * q - tq * p + pq + matmul(q, p);
-    b.dx(0) += detail::as_matrices(det(a)) * detail::lu_solve(a, lu, detail::swap_axes(m), true);
-    b.dx(1) += apply(CofactorsAlong{}, a, b.dy());
+    b.dx(0) += [&] {
+      const Var a = b.x(0), lu = detail::lu_factor(a), p = detail::lu_solve(a, lu, b.x(1)),
+                q = detail::lu_solve(a, lu, b.dy());
+      const Var tp = detail::as_matrices(trace(p)), tq = detail::as_matrices(trace(q)), pq = matmul(p, q);
+      const Var one = detail::eye(a, a.shape()[a.rank() - 1]);
+      const Var m = (tp * tq - detail::as_matrices(trace(pq))) * one - tp * q - tq * p + pq + matmul(q, p);
+      return detail::as_matrices(det(a)) * detail::lu_solve(a, lu, detail::swap_axes(m), true);
+    };
+    b.dx(1) += apply(CofactorsAlong{}, b.x(0), b.dy());
   }
 };
 

@@ -79,14 +79,21 @@ struct MatMul {
                    [&](std::int64_t i) { products(i * most, std::min(most, nest.size() - i * most)); });
     });
   }
+  // dx = u y', dy = x' u, and the transpose of each for an operand that is transposed.
   void vjp(Backward& b) const {
-    const Var u = b.dy();
-    b.dx(0) += sum_to(transpose_x ? apply(MatMul{transpose_y, true}, b.x(1), u)
-                                  : apply(MatMul{false, !transpose_y}, u, b.x(1)),
-                      b.x_shape(0));
-    b.dx(1) += sum_to(transpose_y ? apply(MatMul{true, transpose_x}, u, b.x(0))
-                                  : apply(MatMul{!transpose_x, false}, b.x(0), u),
-                      b.x_shape(1));
+    const Var& u = b.dy();
+    b.dx(0) += [&] {
+      const Var y = b.x(1);
+      return sum_to(
+          transpose_x ? apply(MatMul{transpose_y, true}, y, u) : apply(MatMul{false, !transpose_y}, u, y),
+          b.x_shape(0));
+    };
+    b.dx(1) += [&] {
+      const Var x = b.x(0);
+      return sum_to(
+          transpose_y ? apply(MatMul{true, transpose_x}, u, x) : apply(MatMul{!transpose_x, false}, x, u),
+          b.x_shape(1));
+    };
   }
   double flops(Operands x, const Shape& z) const {
     return 2.0 * static_cast<double>(z.size() * sizes(x[0].shape(), x[1].shape()).k);
@@ -127,6 +134,7 @@ struct Linear {
   double flops(Operands x, const Shape& y) const {
     return 2.0 * static_cast<double>(y.size() * x[0].shape()[1]);
   }
+  // dx = u w', dw = x' u, db = the sum of u over the rows
   void vjp(Backward& b) const {
     b.dx(0) += apply(MatMul{false, true}, b.dy(), b.x(1));
     b.dx(1) += apply(MatMul{true, false}, b.x(0), b.dy());

@@ -62,13 +62,15 @@ struct NormalizeGrad : Normalization {
   // transpose. In x, <w, g(u)> = n s (mean(w u) - mean(w) mean(u) - mean(w y) mean(u y)), where y changes
   // by g and s by -s^2 mean(y .).
   void vjp(Backward& b) const {
-    const Var &w = b.dy(), x = b.x(1);
-    b.dx(0) += apply(*this, w, x);
-    const Var u = b.x(0);
-    const Var d = centred ? x - mean(x) : x, s = 1 / sqrt(mean(square(d)) + eps), y = d * s;
-    const Var wy = mean(w * y), uy = mean(u * y);
-    const Var wu = centred ? mean(w * u) - mean(w) * mean(u) : mean(w * u);
-    b.dx(1) += -s * (uy * apply(*this, w, x) + wy * apply(*this, u, x)) - square(s) * y * (wu - wy * uy);
+    const Var& w = b.dy();
+    b.dx(0) += apply(*this, w, b.x(1));
+    b.dx(1) += [&] {
+      const Var u = b.x(0), x = b.x(1);
+      const Var d = centred ? x - mean(x) : x, s = 1 / sqrt(mean(square(d)) + eps), y = d * s;
+      const Var wy = mean(w * y), uy = mean(u * y);
+      const Var wu = centred ? mean(w * u) - mean(w) * mean(u) : mean(w * u);
+      return -s * (uy * apply(*this, w, x) + wy * apply(*this, u, x)) - square(s) * y * (wu - wy * uy);
+    };
   }
 };
 

@@ -34,12 +34,14 @@ struct SoftmaxGrad : Along {
     detail::dispatch(
         dx.dtype, [&]<class T>() { each_piece<T>(kernels::table<T>().softmax_grad, dx, write, x[0], x[1]); });
   }
-  // With w = dy: the map u -> y (u - sum(u y)) is its own transpose; in y it is y u - y sum(u y).
+  // With w = dy: du = y (w - sum(w y)), dy = w (u - sum(u y)) - u sum(w y)
   void vjp(Backward& b) const {
-    const Var &w = b.dy(), y = b.x(1);
-    b.dx(0) += detail::softmax_grad(w, y, axis);
-    const Var u = b.x(0);
-    b.dx(1) += w * (u - sum(cotangent_mul(u, y), axis, true)) - u * sum(cotangent_mul(w, y), axis, true);
+    const Var& w = b.dy();
+    b.dx(0) += detail::softmax_grad(w, b.x(1), axis);
+    b.dx(1) += [&] {
+      const Var u = b.x(0), y = b.x(1);
+      return w * (u - sum(cotangent_mul(u, y), axis, true)) - u * sum(cotangent_mul(w, y), axis, true);
+    };
   }
 };
 
@@ -62,11 +64,11 @@ struct LogSoftmaxGrad : Along {
       each_piece<T>(kernels::table<T>().log_softmax_grad, dx, write, x[0], x[1]);
     });
   }
-  // u - exp(y) sum(u), pulled back from w.
+  // With w = dy and p = exp(y): du = w - sum(w p), dy = -w p sum(u)
   void vjp(Backward& b) const {
-    const Var &w = b.dy(), p = exp(b.x(1)), weight = cotangent_mul(w, p);
-    b.dx(0) += w - sum(weight, axis, true);
-    b.dx(1) += -(weight * sum(b.x(0), axis, true));
+    const Var &w = b.dy(), wp = cotangent_mul(w, exp(b.x(1)));
+    b.dx(0) += [&] { return w - sum(wp, axis, true); };
+    b.dx(1) += [&] { return -(wp * sum(b.x(0), axis, true)); };
   }
 };
 

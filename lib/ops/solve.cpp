@@ -62,10 +62,14 @@ struct LuSolve {
       });
     });
   }
+  // With g = a'^-1 u: da = -g y', db = g
   void vjp(Backward& b) const {
-    const Var g = apply(LuSolve{!transpose}, b.x(0), b.x(1), b.dy()), y = b.y();
-    b.dx(0) += sum_to(-(transpose ? matmul(y, g, false, true) : matmul(g, y, false, true)), b.x_shape(0));
-    b.dx(2) += sum_to(g, b.x_shape(2));
+    const Var g = apply(LuSolve{!transpose}, b.x(0), b.x(1), b.dy());
+    b.dx(0) += [&] {
+      const Var y = b.y();
+      return sum_to(-(transpose ? matmul(y, g, false, true) : matmul(g, y, false, true)), b.x_shape(0));
+    };
+    b.dx(2) += [&] { return sum_to(g, b.x_shape(2)); };
   }
   void describe(std::ostream& out) const {
     if (transpose) out << "transpose";
@@ -95,18 +99,21 @@ struct TriangularSolve {
       });
     });
   }
+  // With g the solution of the transposed system for u: db = g, da = the triangle of -g y'
   void vjp(Backward& b) const {
     TriangularOptions other = options;
     other.transpose = !options.transpose;
-    const Var a = b.x(0), g = apply(TriangularSolve{other}, a, b.dy());
-    b.dx(1) += sum_to(g, b.x_shape(1));
-    const Var y = b.y(), &left = options.transpose == options.right ? g : y;
-    const Var& right = options.transpose == options.right ? y : g;
-    const Var product = options.right ? matmul(left, right, true, false) : matmul(left, right, false, true);
-    const double below = options.upper ? 0 : -1, above = options.upper ? -1 : 0;
-    const Var mask =
-        detail::by_triangle(a, a.shape()[a.rank() - 1], below, options.unit_diagonal ? 0 : -1, above);
-    b.dx(0) += sum_to(cotangent_mul(mask, product), b.x_shape(0));
+    const Var g = apply(TriangularSolve{other}, b.x(0), b.dy());
+    b.dx(1) += [&] { return sum_to(g, b.x_shape(1)); };
+    b.dx(0) += [&] {
+      const Var y = b.y(), &left = options.transpose == options.right ? g : y;
+      const Var& right = options.transpose == options.right ? y : g;
+      const Var product = options.right ? matmul(left, right, true, false) : matmul(left, right, false, true);
+      const std::int64_t n = b.x_shape(0)[b.x_shape(0).rank() - 1];
+      const Var mask = detail::by_triangle(g, n, options.upper ? 0 : -1, options.unit_diagonal ? 0 : -1,
+                                           options.upper ? -1 : 0);
+      return sum_to(cotangent_mul(mask, product), b.x_shape(0));
+    };
   }
   void describe(std::ostream& out) const {
     out << (options.upper ? "upper" : "lower") << (options.transpose ? ", transpose" : "")

@@ -180,7 +180,7 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
   template <int kOperand>
   void differentiate(Backward& b) const {
     using Slope = DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>, kBy..., kOperand>;
-    b.dx(kOperand) += cotangent_mul(b.dy(), xgrad::apply(Slope{function}, b.x(kOperands)...));
+    b.dx(kOperand) += [&] { return cotangent_mul(b.dy(), xgrad::apply(Slope{function}, b.x(kOperands)...)); };
   }
 };
 
