@@ -1,5 +1,6 @@
 #include "xgrad/nn/layers.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "xgrad/ops/activation.hpp"
@@ -9,6 +10,7 @@
 #include "xgrad/ops/loss.hpp"
 #include "xgrad/ops/random.hpp"
 #include "xgrad/ops/softmax.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::nn {
 
@@ -27,13 +29,9 @@ void Init::fill(const View& out, std::int64_t fan_in, std::int64_t fan_out, Gene
         return deviation * random.normal();
     }
   };
-  for (std::int64_t i = 0, n = out.size(); i < n; ++i) {
-    if (out.dtype == DType::float32) {
-      out.as<float>()[i] = static_cast<float>(draw());
-    } else {
-      out.as<double>()[i] = draw();
-    }
-  }
+  xgrad::detail::dispatch_floating(out.dtype, [&]<class T>() {
+    std::generate_n(out.as<T>(), out.size(), [&] { return static_cast<T>(draw()); });
+  });
 }
 
 Dense::Dense(std::int64_t in, std::int64_t out, Generator& random, const DenseOptions& options)

@@ -1,4 +1,4 @@
-// What the ops share: dtype dispatch, operand checks, and reductions as [outer, n, inner].
+// What the ops share: operand checks, and reductions as [outer, n, inner].
 #pragma once
 
 #include <algorithm>
@@ -15,17 +15,13 @@
 #include "xgrad/support/text.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/tape.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::detail {
 
-/// Calls f.operator()<float>() or <double>(). The dtype has been checked at record time.
 template <class F>
 void dispatch(DType dtype, F&& f) {
-  if (dtype == DType::float32) {
-    f.template operator()<float>();
-  } else {
-    f.template operator()<double>();
-  }
+  dispatch_floating(dtype, f);
 }
 
 [[noreturn]] inline void throw_not_one_floating_dtype(const char* op, Operands x) {

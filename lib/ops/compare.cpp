@@ -42,7 +42,7 @@ struct Compare {
     return {DType::boolean, broadcast_shape(name, x[0].shape(), x[1].shape())};
   }
   void eval(Operands x, View z, Write) const {
-    detail::dispatch_any(x[0].dtype, [&]<class T>() {
+    detail::dispatch_all(x[0].dtype, [&]<class T>() {
       const T* a = x[0].as<T>();
       const T* b = x[1].as<T>();
       const LoopNest<2> nest(z.shape(), {broadcast_strides(x[0].shape(), z.shape()),
@@ -68,23 +68,22 @@ struct Where {
     const DType dtype = detail::floating_dtype(name, x.subspan(1));
     return {dtype, broadcast_shape(name, broadcast_shape(name, x[1].shape(), x[2].shape()), x[0].shape())};
   }
+  template <class T>
   void eval(Operands x, View z, Write write) const {
-    detail::dispatch(z.dtype, [&]<class T>() {
-      const bool* c = x[0].as<bool>();
-      const T* a = x[1].as<T>();
-      const T* b = x[2].as<T>();
-      const LoopNest<3> nest(
-          z.shape(), {broadcast_strides(x[0].shape(), z.shape()), broadcast_strides(x[1].shape(), z.shape()),
-                      broadcast_strides(x[2].shape(), z.shape())});
-      parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
-        T* out = z.as<T>() + begin;
-        nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
-          for (std::int64_t i = 0; i < n; ++i) {
-            const T value = c[at[0] + i * step[0]] ? a[at[1] + i * step[1]] : b[at[2] + i * step[2]];
-            out[i] = write == Write::assign ? value : out[i] + value;
-          }
-          out += n;
-        });
+    const bool* c = x[0].as<bool>();
+    const T* a = x[1].as<T>();
+    const T* b = x[2].as<T>();
+    const LoopNest<3> nest(
+        z.shape(), {broadcast_strides(x[0].shape(), z.shape()), broadcast_strides(x[1].shape(), z.shape()),
+                    broadcast_strides(x[2].shape(), z.shape())});
+    parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
+      T* out = z.as<T>() + begin;
+      nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
+        for (std::int64_t i = 0; i < n; ++i) {
+          const T value = c[at[0] + i * step[0]] ? a[at[1] + i * step[1]] : b[at[2] + i * step[2]];
+          out[i] = write == Write::assign ? value : out[i] + value;
+        }
+        out += n;
       });
     });
   }

@@ -119,23 +119,22 @@ struct Conv2d : Convolution {
     const Cut c = cut(x, infer(x).shape);
     return bytes(c.shares * c.columns_size(), x[0].dtype);
   }
+  template <class T>
   void eval(Operands x, View y, Write write, void* workspace) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Cut c = cut(x, y.shape());
-      const bool biased = x.size() == 3;
-      c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
-        const T* image = x[0].as<T>() + block.image;
-        const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
-        T* out = y.as<T>() + block.result;
-        if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, sliding, block.rows, columns);
-        for (std::int64_t o = 0; biased && o < c.outputs; ++o) {
-          const T bias = x[2].as<T>()[block.group * c.outputs + o];
-          T* line = out + o * c.pixels;
-          for (std::int64_t i = 0; i < block.n; ++i) line[i] = write == Write::assign ? bias : line[i] + bias;
-        }
-        gemm({.m = c.outputs, .n = block.n, .k = c.inner(), .stride_b = block.n, .stride_c = c.pixels}, T(1),
-             w, c.is_direct() ? image : columns, biased || write == Write::accumulate ? T(1) : T(0), out);
-      });
+    const Cut c = cut(x, y.shape());
+    const bool biased = x.size() == 3;
+    c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
+      const T* image = x[0].as<T>() + block.image;
+      const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
+      T* out = y.as<T>() + block.result;
+      if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, sliding, block.rows, columns);
+      for (std::int64_t o = 0; biased && o < c.outputs; ++o) {
+        const T bias = x[2].as<T>()[block.group * c.outputs + o];
+        T* line = out + o * c.pixels;
+        for (std::int64_t i = 0; i < block.n; ++i) line[i] = write == Write::assign ? bias : line[i] + bias;
+      }
+      gemm({.m = c.outputs, .n = block.n, .k = c.inner(), .stride_b = block.n, .stride_c = c.pixels}, T(1), w,
+           c.is_direct() ? image : columns, biased || write == Write::accumulate ? T(1) : T(0), out);
     });
   }
   double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
@@ -155,19 +154,18 @@ struct ConvTranspose2d : Convolution {
     const Cut c = cut(x, infer(x).shape);
     return bytes(c.shares * c.columns_size(), x[0].dtype);
   }
+  template <class T>
   void eval(Operands x, View y, Write write, void* workspace) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Cut c = cut(x, y.shape());
-      c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
-        T* image = y.as<T>() + block.image;
-        const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
-        const bool add = c.is_direct() && write == Write::accumulate;
-        gemm({.m = c.inner(), .n = block.n, .k = c.outputs, .transpose_a = true, .stride_b = c.pixels}, T(1),
-             w, x[0].as<T>() + block.result, add ? T(1) : T(0), c.is_direct() ? image : columns);
-        if (c.is_direct()) return;
-        if (block.rows.first == 0 && write == Write::assign) std::fill_n(image, c.image_size(), T(0));
-        kernels::table<T>().col2im(columns, c.channels, sliding, block.rows, image);
-      });
+    const Cut c = cut(x, y.shape());
+    c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
+      T* image = y.as<T>() + block.image;
+      const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
+      const bool add = c.is_direct() && write == Write::accumulate;
+      gemm({.m = c.inner(), .n = block.n, .k = c.outputs, .transpose_a = true, .stride_b = c.pixels}, T(1), w,
+           x[0].as<T>() + block.result, add ? T(1) : T(0), c.is_direct() ? image : columns);
+      if (c.is_direct()) return;
+      if (block.rows.first == 0 && write == Write::assign) std::fill_n(image, c.image_size(), T(0));
+      kernels::table<T>().col2im(columns, c.channels, sliding, block.rows, image);
     });
   }
   double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
@@ -189,29 +187,28 @@ struct ConvWeightGrad : Convolution {
     return bytes(c.shares * (c.columns_size() + c.weights()), x[0].dtype);
   }
   // Each share adds up a sum of its own, whatever thread it runs on; then these are added in their order.
+  template <class T>
   void eval(Operands x, View dw, Write write, void* workspace) const {
-    detail::dispatch(dw.dtype, [&]<class T>() {
-      const Cut c = cut(x);
-      T* sums = static_cast<T*>(workspace);
-      std::fill_n(sums, c.shares * c.weights(), T(0));
-      c.for_each_block(sums + c.shares * c.weights(), [&](const Cut::Block& block, T* columns) {
-        const T* image = x[0].as<T>() + block.image;
-        if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, sliding, block.rows, columns);
-        gemm({.m = c.outputs,
-              .n = c.inner(),
-              .k = block.n,
-              .transpose_b = true,
-              .stride_a = c.pixels,
-              .stride_b = block.n},
-             T(1), x[1].as<T>() + block.result, c.is_direct() ? image : columns, T(1),
-             sums + block.share * c.weights() + block.group * c.outputs * c.inner());
-      });
-      T* out = dw.as<T>();
-      if (write == Write::assign) std::fill_n(out, dw.size(), T(0));
-      for (std::int64_t share = 0; share < c.shares; ++share, sums += c.weights()) {
-        for (std::int64_t i = 0; i < c.weights(); ++i) out[i] += sums[i];
-      }
+    const Cut c = cut(x);
+    T* sums = static_cast<T*>(workspace);
+    std::fill_n(sums, c.shares * c.weights(), T(0));
+    c.for_each_block(sums + c.shares * c.weights(), [&](const Cut::Block& block, T* columns) {
+      const T* image = x[0].as<T>() + block.image;
+      if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, sliding, block.rows, columns);
+      gemm({.m = c.outputs,
+            .n = c.inner(),
+            .k = block.n,
+            .transpose_b = true,
+            .stride_a = c.pixels,
+            .stride_b = block.n},
+           T(1), x[1].as<T>() + block.result, c.is_direct() ? image : columns, T(1),
+           sums + block.share * c.weights() + block.group * c.outputs * c.inner());
     });
+    T* out = dw.as<T>();
+    if (write == Write::assign) std::fill_n(out, dw.size(), T(0));
+    for (std::int64_t share = 0; share < c.shares; ++share, sums += c.weights()) {
+      for (std::int64_t i = 0; i < c.weights(); ++i) out[i] += sums[i];
+    }
   }
   double flops(Operands x, const Shape&) const { return cut(x).flops(); }
   void vjp(Backward& b) const {

@@ -18,7 +18,6 @@
 namespace xgrad {
 namespace {
 
-using detail::dispatch;
 using detail::Indices;
 using detail::text;
 
@@ -74,13 +73,12 @@ struct RowLogSumExp {
   static constexpr const char* name = "row_logsumexp";
   static constexpr bool constant = true;
   TensorType infer(Operands x) const { return {x[0].dtype, Shape{x[0].shape()[0]}}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t classes = x[0].shape()[1];
-      parallel_pieces(x[0].shape()[0], classes, [&](std::int64_t begin, std::int64_t count) {
-        kernels::table<T>().logsumexp(x[0].as<T>() + begin * classes, {count, classes, 1}, y.as<T>() + begin,
-                                      write);
-      });
+    const std::int64_t classes = x[0].shape()[1];
+    parallel_pieces(x[0].shape()[0], classes, [&](std::int64_t begin, std::int64_t count) {
+      kernels::table<T>().logsumexp(x[0].as<T>() + begin * classes, {count, classes, 1}, y.as<T>() + begin,
+                                    write);
     });
   }
 };
@@ -93,33 +91,32 @@ struct SoftmaxCrossEntropyGrad : OverRows {
                                     reads_x(0) | reads_x(1) | reads_x(2), reads_x(0) | reads_x(1),
                                     kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    dispatch(dx.dtype, [&]<class T>() {
-      const std::int64_t rows = dx.shape()[0], classes = dx.shape()[1];
-      const bool labelled = is_integer(x[1].dtype);
-      const T* u = x[2].as<T>();
-      const T* lse = x[3].as<T>();
-      const auto& kernel = kernels::table<T>();
-      parallel_pieces(rows, classes, [&](std::int64_t begin, std::int64_t count) {
-        for (std::int64_t r = begin; r < begin + count; ++r) {
-          const T* logits = x[0].as<T>() + r * classes;
-          const T* t = labelled ? nullptr : x[1].as<T>() + r * classes;
-          T* out = dx.as<T>() + r * classes;
-          const T scale = u[kept() ? r : 0] / static_cast<T>(divisor(rows));
-          T weight = 1;
-          if (t) kernel.sum(t, {1, classes, 1}, &weight, Write::assign);
-          if (weight != 0 && scale != 0) {
-            kernel.exp_minus(logits, lse[r], weight * scale, out, classes, write);
-          } else if (write == Write::assign) {
-            std::fill_n(out, classes, T(0));
-          }
-          if (labelled) {
-            out[Indices(x[1])[r]] -= scale;
-          } else {
-            for (std::int64_t c = 0; c < classes; ++c) out[c] -= t[c] != 0 ? scale * t[c] : T(0);
-          }
+    const std::int64_t rows = dx.shape()[0], classes = dx.shape()[1];
+    const bool labelled = is_integer(x[1].dtype);
+    const T* u = x[2].as<T>();
+    const T* lse = x[3].as<T>();
+    const auto& kernel = kernels::table<T>();
+    parallel_pieces(rows, classes, [&](std::int64_t begin, std::int64_t count) {
+      for (std::int64_t r = begin; r < begin + count; ++r) {
+        const T* logits = x[0].as<T>() + r * classes;
+        const T* t = labelled ? nullptr : x[1].as<T>() + r * classes;
+        T* out = dx.as<T>() + r * classes;
+        const T scale = u[kept() ? r : 0] / static_cast<T>(divisor(rows));
+        T weight = 1;
+        if (t) kernel.sum(t, {1, classes, 1}, &weight, Write::assign);
+        if (weight != 0 && scale != 0) {
+          kernel.exp_minus(logits, lse[r], weight * scale, out, classes, write);
+        } else if (write == Write::assign) {
+          std::fill_n(out, classes, T(0));
         }
-      });
+        if (labelled) {
+          out[Indices(x[1])[r]] -= scale;
+        } else {
+          for (std::int64_t c = 0; c < classes; ++c) out[c] -= t[c] != 0 ? scale * t[c] : T(0);
+        }
+      }
     });
   }
   // With w = dy, p = softmax(x) and f the row's factor of u: dx = p (v - sum(v p)) for v = w sum(t) f,
@@ -143,26 +140,25 @@ struct SoftmaxCrossEntropy : OverRows {
   static constexpr const char* name = "softmax_cross_entropy";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2), reads_x(0), kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, shape(x[0].shape()[0])}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t rows = x[0].shape()[0];
-      T* out = y.as<T>();
-      const auto put = [write](T& to, double loss) {
-        to = static_cast<T>(loss) + (write == Write::assign ? T(0) : to);
-      };
-      // Shares of rows, each with a total of its own; these are added up in their order.
-      constexpr std::int64_t kShares = 64;
-      double totals[kShares] = {};
-      const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kPiece, 1, std::min(kShares, rows));
-      parallel_for(shares, [&](std::int64_t share) {
-        for (std::int64_t r = share * rows / shares; r < (share + 1) * rows / shares; ++r) {
-          const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
-          if (kept()) put(out[r], loss);
-          totals[share] += loss;
-        }
-      });
-      if (!kept()) put(*out, std::accumulate(totals, totals + shares, 0.0) / divisor(rows));
+    const std::int64_t rows = x[0].shape()[0];
+    T* out = y.as<T>();
+    const auto put = [write](T& to, double loss) {
+      to = static_cast<T>(loss) + (write == Write::assign ? T(0) : to);
+    };
+    // Shares of rows, each with a total of its own; these are added up in their order.
+    constexpr std::int64_t kShares = 64;
+    double totals[kShares] = {};
+    const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kPiece, 1, std::min(kShares, rows));
+    parallel_for(shares, [&](std::int64_t share) {
+      for (std::int64_t r = share * rows / shares; r < (share + 1) * rows / shares; ++r) {
+        const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
+        if (kept()) put(out[r], loss);
+        totals[share] += loss;
+      }
     });
+    if (!kept()) put(*out, std::accumulate(totals, totals + shares, 0.0) / divisor(rows));
   }
   template <class T>
   static double row(const ConstView& x, const ConstView& targets, T lse, std::int64_t r) {

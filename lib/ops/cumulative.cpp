@@ -55,11 +55,10 @@ struct CumSum : Direction {
   static constexpr const char* name = "cumsum";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      scan(extents(y), reverse, 0, y.as<T>(), write,
-           [in = x[0].as<T>()](std::int64_t at, double sum) { return sum + static_cast<double>(in[at]); });
-    });
+    scan(extents(y), reverse, 0, y.as<T>(), write,
+         [in = x[0].as<T>()](std::int64_t at, double sum) { return sum + static_cast<double>(in[at]); });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(CumSum{turned()}, b.dy()); }
 };
@@ -69,13 +68,12 @@ struct LinearRecurrence : Direction {
   static constexpr const char* name = "linear_recurrence";
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput, reads_x(0)};
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      scan(extents(y), reverse, 0, y.as<T>(), write,
-           [a = x[0].as<T>(), b = x[1].as<T>()](std::int64_t at, double value) {
-             return static_cast<double>(b[at]) + functions::cotangent_mul(value, static_cast<double>(a[at]));
-           });
-    });
+    scan(extents(y), reverse, 0, y.as<T>(), write,
+         [a = x[0].as<T>(), b = x[1].as<T>()](std::int64_t at, double value) {
+           return static_cast<double>(b[at]) + functions::cotangent_mul(value, static_cast<double>(a[at]));
+         });
   }
   // With v[i] = dy[i] + a[i + 1] v[i + 1]: da[i] = v[i] y[i - 1], db = v
   void vjp(Backward& b) const {
@@ -90,11 +88,10 @@ struct CumProd : Direction {
   static constexpr const char* name = "cumprod";
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
   TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      scan(extents(y), reverse, 1, y.as<T>(), write, [in = x[0].as<T>()](std::int64_t at, double product) {
-        return product * static_cast<double>(in[at]);
-      });
+    scan(extents(y), reverse, 1, y.as<T>(), write, [in = x[0].as<T>()](std::int64_t at, double product) {
+      return product * static_cast<double>(in[at]);
     });
   }
   // With v[i] = dy[i] + x[i + 1] v[i + 1], the cotangent of y[i] = x[i] y[i - 1]: dx[i] = v[i] y[i - 1]

@@ -62,13 +62,12 @@ struct Cholesky {
     detail::require_square(name, x[0].shape());
     return {dtype, x[0].shape()};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Extents e(y.shape());
-      for_each_matrix<T>(x[0], y, write, [&](const T* a, T* l) {
-        std::copy_n(a, e.n * e.n, l);
-        return lapack::cholesky(e.n, l);
-      });
+    const Extents e(y.shape());
+    for_each_matrix<T>(x[0], y, write, [&](const T* a, T* l) {
+      std::copy_n(a, e.n * e.n, l);
+      return lapack::cholesky(e.n, l);
     });
   }
   void vjp(Backward& b) const {
@@ -92,13 +91,12 @@ struct QrPacked {
     const Extents e(x[0].shape());
     return packed(name, x, e.m * e.k + e.k * e.n);
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Extents e(x[0].shape());
-      for_each_matrix<T>(x[0], y, write, [&](const T* a, T* q) {
-        lapack::qr(e.m, e.n, a, q, q + e.m * e.k);
-        return true;
-      });
+    const Extents e(x[0].shape());
+    for_each_matrix<T>(x[0], y, write, [&](const T* a, T* q) {
+      lapack::qr(e.m, e.n, a, q, q + e.m * e.k);
+      return true;
     });
   }
   // For a square r. A wide a = [X, Y] has r = [S, q' Y]: X = q S is such a decomposition, and Y is a factor
@@ -137,12 +135,11 @@ struct EighPacked {
     const Extents e(x[0].shape());
     return packed(name, x, e.n + e.n * e.n);
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Extents e(x[0].shape());
-      for_each_matrix<T>(x[0], y, write,
-                         [&](const T* a, T* values) { return lapack::eigh(e.n, a, values, values + e.n); });
-    });
+    const Extents e(x[0].shape());
+    for_each_matrix<T>(x[0], y, write,
+                       [&](const T* a, T* values) { return lapack::eigh(e.n, a, values, values + e.n); });
   }
   // Where no vector is used the quotient is 0 even for equal values, by cotangent_div.
   void vjp(Backward& b) const {
@@ -170,13 +167,12 @@ struct SvdPacked {
     const Extents e(x[0].shape());
     return packed(name, x, e.m * e.k + e.k + e.k * e.n);
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Extents e(x[0].shape());
-      for_each_matrix<T>(x[0], y, write, [&](const T* a, T* u) {
-        T* s = u + e.m * e.k;
-        return lapack::svd(e.m, e.n, a, u, s, s + e.k);
-      });
+    const Extents e(x[0].shape());
+    for_each_matrix<T>(x[0], y, write, [&](const T* a, T* u) {
+      T* s = u + e.m * e.k;
+      return lapack::svd(e.m, e.n, a, u, s, s + e.k);
     });
   }
   void vjp(Backward& b) const {

@@ -77,7 +77,7 @@ template <class E, class Bad>
 void require_good(const char* op, const Var& a, const Var& values, std::int64_t stride, Bad&& bad,
                   const char* fact) {
   const ConstView view = values.view();
-  dispatch(view.dtype, [&]<class T>() {
+  dispatch_floating(view.dtype, [&]<class T>() {
     const T* v = view.as<T>();
     for (std::int64_t i = 0, n = batch_of(a.shape()).size(); i < n; ++i, v += stride) {
       if (bad(v)) throw E(text(op, ": matrix ", i, " of ", a.shape(), ' ', fact));
@@ -88,7 +88,7 @@ void require_good(const char* op, const Var& a, const Var& values, std::int64_t 
 /// The constant [n, n] that has one value below the diagonal, one on it and one above.
 inline Var by_triangle(const Var& like, std::int64_t n, double below, double diagonal, double above) {
   return like.tape().constant({like.dtype(), Shape{n, n}}, [&](View v) {
-    dispatch(v.dtype, [&]<class T>() {
+    dispatch_floating(v.dtype, [&]<class T>() {
       for (std::int64_t i = 0; i < n; ++i) {
         for (std::int64_t j = 0; j < n; ++j) {
           v.as<T>()[i * n + j] = static_cast<T>(i > j ? below : i == j ? diagonal : above);

@@ -99,14 +99,13 @@ struct CofactorsAlong {
   static constexpr const char* name = "cofactors_along";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1), reads_x(0)};
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
-      for (std::int64_t i = 0; i < y.size(); i += size) {
-        cofactors_along(n, x[0].as<T>() + i, x[1].as<T>() + i, write == Write::assign ? T(0) : T(1),
-                        y.as<T>() + i);
-      }
-    });
+    const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
+    for (std::int64_t i = 0; i < y.size(); i += size) {
+      cofactors_along(n, x[0].as<T>() + i, x[1].as<T>() + i, write == Write::assign ? T(0) : T(1),
+                      y.as<T>() + i);
+    }
   }
   // The third derivative of the determinant along W, U and H, from its logarithm's: with P, Q and R for the
   // inverse of a times each, det(a) (trP trQ trR - trP tr QR - trQ tr PR - trR tr PQ + tr PQR + tr QPR), and
@@ -128,28 +127,25 @@ struct Cofactors {
   static constexpr const char* name = "cofactors";
   static constexpr Reads reads[] = {reads_x(0)};
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
-      for (std::int64_t i = 0; i < y.size(); i += size) {
-        cofactors(n, x[0].as<T>() + i, write == Write::assign ? T(0) : T(1), y.as<T>() + i);
-      }
-    });
+    const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
+    for (std::int64_t i = 0; i < y.size(); i += size) {
+      cofactors(n, x[0].as<T>() + i, write == Write::assign ? T(0) : T(1), y.as<T>() + i);
+    }
   }
   void vjp(Backward& b) const { b.dx(0) += apply(CofactorsAlong{}, b.x(0), b.dy()); }
 };
 
 /// Writes of(n, factors, exchanges) for each of a's matrices.
-template <class Of>
+template <class T, class Of>
 void for_each_factored(const ConstView& a, const ConstView& lu, const View& y, Write write, Of&& of) {
-  detail::dispatch(y.dtype, [&]<class T>() {
-    const std::int64_t n = a.shape()[a.shape().rank() - 1];
-    const T* factors = lu.as<T>();
-    for (std::int64_t i = 0; i < y.size(); ++i, factors += n * n + n) {
-      const T value = of(n, factors, factors + n * n);
-      y.as<T>()[i] = write == Write::assign ? value : y.as<T>()[i] + value;
-    }
-  });
+  const std::int64_t n = a.shape()[a.shape().rank() - 1];
+  const T* factors = lu.as<T>();
+  for (std::int64_t i = 0; i < y.size(); ++i, factors += n * n + n) {
+    const T value = of(n, factors, factors + n * n);
+    y.as<T>()[i] = write == Write::assign ? value : y.as<T>()[i] + value;
+  }
 }
 
 // The operands of these are a and its factors.
@@ -158,8 +154,9 @@ struct Det {
   static constexpr const char* name = "det";
   static constexpr Reads reads[] = {reads_x(0), kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, detail::batch_of(x[0].shape())}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    for_each_factored(x[0], x[1], y, write, []<class T>(std::int64_t n, const T* lu, const T* exchanges) {
+    for_each_factored<T>(x[0], x[1], y, write, [](std::int64_t n, const T* lu, const T* exchanges) {
       T product = lapack::lu_sign(n, lu, exchanges);
       for (std::int64_t i = 0; i < n; ++i) product *= std::abs(lu[i * n + i]);
       return product;
@@ -174,8 +171,9 @@ struct SlogdetSign {
   static constexpr const char* name = "slogdet_sign";
   static constexpr bool constant = true;
   TensorType infer(Operands x) const { return {x[0].dtype, detail::batch_of(x[0].shape())}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    for_each_factored(x[0], x[1], y, write, []<class T>(std::int64_t n, const T* lu, const T* exchanges) {
+    for_each_factored<T>(x[0], x[1], y, write, [](std::int64_t n, const T* lu, const T* exchanges) {
       return lapack::lu_sign(n, lu, exchanges);
     });
   }
@@ -185,8 +183,9 @@ struct SlogdetLogAbs {
   static constexpr const char* name = "slogdet_log_abs";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1), kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, detail::batch_of(x[0].shape())}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    for_each_factored(x[0], x[1], y, write, []<class T>(std::int64_t n, const T* lu, const T*) {
+    for_each_factored<T>(x[0], x[1], y, write, [](std::int64_t n, const T* lu, const T*) {
       T total = 0;
       for (std::int64_t i = 0; i < n; ++i) total += std::log(std::abs(lu[i * n + i]));
       return total;

@@ -11,15 +11,27 @@
 namespace xgrad {
 namespace {
 
-using detail::dispatch;
 using detail::floating_dtype;
 using detail::scalar_like;
 using detail::Unary;
 
+/// The derivative of a function of two operands, as formulas over Vars.
 template <class F>
-void eval_binary(const ConstView& x, const ConstView& y, const View& z, Write write) {
-  dispatch(z.dtype, [&]<class T>() {
+struct Derivative;
+
+/// The op of a function of two operands.
+template <class F>
+struct Binary {
+  static constexpr const char* name = F::name;
+  static constexpr bool elementwise = true;
+  static constexpr const auto& reads = Derivative<F>::reads;
+  TensorType infer(Operands x) const {
+    return {floating_dtype(name, x), detail::broadcast_shape(name, x[0].shape(), x[1].shape())};
+  }
+  template <class T>
+  void eval(Operands operands, View z, Write write) const {
     const auto& kernel = kernels::table<T>().binary[functions::BinaryList::index_of<F>()];
+    const ConstView &x = operands[0], &y = operands[1];
     const T* px = x.as<T>();
     const T* py = y.as<T>();
     T* pz = z.as<T>();
@@ -45,12 +57,9 @@ void eval_binary(const ConstView& x, const ConstView& y, const View& z, Write wr
         out += n;
       });
     });
-  });
-}
-
-/// The derivative of a function of two operands, as formulas over Vars.
-template <class F>
-struct Derivative;
+  }
+  void vjp(Backward& b) const { Derivative<F>::vjp(b); }
+};
 
 template <>
 struct Derivative<functions::Add> {
@@ -187,18 +196,6 @@ struct Derivative<functions::Atan2> {
     b.dx(0) += [&] { return sum_to(cotangent_mul(b.dy(), where(origin, zero, x / r / r)), b.x_shape(0)); };
     b.dx(1) += [&] { return sum_to(cotangent_mul(b.dy(), where(origin, zero, -y / r / r)), b.x_shape(1)); };
   }
-};
-
-template <class F>
-struct Binary {
-  static constexpr const char* name = F::name;
-  static constexpr bool elementwise = true;
-  static constexpr const auto& reads = Derivative<F>::reads;
-  TensorType infer(Operands x) const {
-    return {floating_dtype(name, x), detail::broadcast_shape(name, x[0].shape(), x[1].shape())};
-  }
-  void eval(Operands x, View y, Write write) const { eval_binary<F>(x[0], x[1], y, write); }
-  void vjp(Backward& b) const { Derivative<F>::vjp(b); }
 };
 
 }  // namespace

@@ -66,13 +66,12 @@ struct ScatterAdd {
     shape.set(axis, extent);
     return {detail::floating_dtype(name, x.first(1)), shape};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const T* in = x[0].as<T>();
-      T* out = y.as<T>();
-      if (write == Write::assign) std::fill_n(out, y.size(), T(0));
-      for_each_index(x[1], axis, extent, [&](std::int64_t to, std::int64_t from) { out[to] += in[from]; });
-    });
+    const T* in = x[0].as<T>();
+    T* out = y.as<T>();
+    if (write == Write::assign) std::fill_n(out, y.size(), T(0));
+    for_each_index(x[1], axis, extent, [&](std::int64_t to, std::int64_t from) { out[to] += in[from]; });
   }
   void vjp(Backward& b) const;
   void describe(std::ostream& out) const { out << "axis=" << axis << ", extent=" << extent; }
@@ -88,7 +87,7 @@ struct Gather {
     return {x[0].dtype, x[1].shape()};
   }
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch_any(y.dtype, [&]<class T>() {
+    detail::dispatch_all(y.dtype, [&]<class T>() {
       const T* in = x[0].as<T>();
       T* out = y.as<T>();
       for_each_index(x[1], axis, x[0].shape()[axis], [&](std::int64_t from, std::int64_t to) {
@@ -118,19 +117,18 @@ struct TakeGrad {
     if (axis == x[0].shape().rank()) shape.push_back(extent);
     return {x[0].dtype, shape};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Indices indices(x[1]);
-      const auto e = detail::extents_about(y.shape(), axis);
-      const T* in = x[0].as<T>();
-      T* out = y.as<T>();
-      if (write == Write::assign) std::fill_n(out, y.size(), T(0));
-      for (std::int64_t o = 0; o < e.outer; ++o, out += e.n * e.inner) {
-        for (std::int64_t k = 0; k < x[1].size(); ++k, in += e.inner) {
-          detail::put_run(in, 1, out + indices[k] * e.inner, e.inner, Write::accumulate);
-        }
+    const Indices indices(x[1]);
+    const auto e = detail::extents_about(y.shape(), axis);
+    const T* in = x[0].as<T>();
+    T* out = y.as<T>();
+    if (write == Write::assign) std::fill_n(out, y.size(), T(0));
+    for (std::int64_t o = 0; o < e.outer; ++o, out += e.n * e.inner) {
+      for (std::int64_t k = 0; k < x[1].size(); ++k, in += e.inner) {
+        detail::put_run(in, 1, out + indices[k] * e.inner, e.inner, Write::accumulate);
       }
-    });
+    }
   }
   void vjp(Backward& b) const;
   void describe(std::ostream& out) const { out << "axis=" << axis << ", extent=" << extent; }
@@ -148,7 +146,7 @@ struct Take {
     return {x[0].dtype, shape};
   }
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch_any(y.dtype, [&]<class T>() {
+    detail::dispatch_all(y.dtype, [&]<class T>() {
       const Indices indices(x[1]);
       const auto e = detail::extents_about(x[0].shape(), axis);
       const T* in = x[0].as<T>();
@@ -184,14 +182,13 @@ struct OneHot {
     shape.push_back(classes);
     return {dtype, shape};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(dtype, [&]<class T>() {
-      const Indices labels(x[0]);
-      if (write == Write::assign) std::fill_n(y.as<T>(), y.size(), T(0));
-      for (std::int64_t i = 0; i < x[0].size(); ++i) {
-        if (labels[i] != ignored) y.as<T>()[i * classes + labels[i]] += T(1);
-      }
-    });
+    const Indices labels(x[0]);
+    if (write == Write::assign) std::fill_n(y.as<T>(), y.size(), T(0));
+    for (std::int64_t i = 0; i < x[0].size(); ++i) {
+      if (labels[i] != ignored) y.as<T>()[i * classes + labels[i]] += T(1);
+    }
   }
   void describe(std::ostream& out) const { out << "classes=" << classes; }
 };

@@ -53,31 +53,29 @@ struct MatMul {
     batch.shape.push_back(s.n);
     return {dtype, batch.shape};
   }
+  template <class T>
   void eval(Operands x, View z, Write write) const {
-    detail::dispatch(z.dtype, [&]<class T>() {
-      const GemmShape s = sizes(x[0].shape(), x[1].shape());
-      const Shape batch = batch_of(z.shape());
-      const LoopNest<2> nest(batch, {broadcast_strides(batch_of(x[0].shape()), batch),
-                                     broadcast_strides(batch_of(x[1].shape()), batch)});
-      const T beta = write == Write::assign ? T(0) : T(1);
-      const auto products = [&](std::int64_t begin, std::int64_t count) {
-        T* out = z.as<T>() + begin * s.m * s.n;
-        nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
-          for (std::int64_t i = 0; i < n; ++i, out += s.m * s.n) {
-            gemm(s, T(1), x[0].as<T>() + (at[0] + i * step[0]) * s.m * s.k,
-                 x[1].as<T>() + (at[1] + i * step[1]) * s.k * s.n, beta, out);
-          }
-        });
-      };
-      // Large products share themselves out; of small ones, several make a piece.
-      const double work =
-          2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-      constexpr double kLarge = 16e6, kPerPiece = 2e6;
-      const auto most = static_cast<std::int64_t>(std::max(1.0, kPerPiece / std::max(1.0, work)));
-      if (work >= kLarge || nest.size() <= most) return products(0, nest.size());
-      parallel_for((nest.size() + most - 1) / most,
-                   [&](std::int64_t i) { products(i * most, std::min(most, nest.size() - i * most)); });
-    });
+    const GemmShape s = sizes(x[0].shape(), x[1].shape());
+    const Shape batch = batch_of(z.shape());
+    const LoopNest<2> nest(batch, {broadcast_strides(batch_of(x[0].shape()), batch),
+                                   broadcast_strides(batch_of(x[1].shape()), batch)});
+    const T beta = write == Write::assign ? T(0) : T(1);
+    const auto products = [&](std::int64_t begin, std::int64_t count) {
+      T* out = z.as<T>() + begin * s.m * s.n;
+      nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
+        for (std::int64_t i = 0; i < n; ++i, out += s.m * s.n) {
+          gemm(s, T(1), x[0].as<T>() + (at[0] + i * step[0]) * s.m * s.k,
+               x[1].as<T>() + (at[1] + i * step[1]) * s.k * s.n, beta, out);
+        }
+      });
+    };
+    // Large products share themselves out; of small ones, several make a piece.
+    const double work = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+    constexpr double kLarge = 16e6, kPerPiece = 2e6;
+    const auto most = static_cast<std::int64_t>(std::max(1.0, kPerPiece / std::max(1.0, work)));
+    if (work >= kLarge || nest.size() <= most) return products(0, nest.size());
+    parallel_for((nest.size() + most - 1) / most,
+                 [&](std::int64_t i) { products(i * most, std::min(most, nest.size() - i * most)); });
   }
   // dx = u y', dy = x' u, and the transpose of each for an operand that is transposed.
   void vjp(Backward& b) const {
@@ -121,15 +119,14 @@ struct Linear {
     require_linear(x[0].shape(), x[1].shape(), x[2].shape());
     return {dtype, Shape{x[0].shape()[0], x[1].shape()[1]}};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t rows = y.shape()[0], columns = y.shape()[1];
-      parallel_pieces(rows, columns, [&](std::int64_t begin, std::int64_t count) {
-        for (std::int64_t r = begin; r < begin + count; ++r)
-          detail::put_run(x[2].as<T>(), 1, y.as<T>() + r * columns, columns, write);
-      });
-      gemm({rows, columns, x[0].shape()[1]}, T(1), x[0].as<T>(), x[1].as<T>(), T(1), y.as<T>());
+    const std::int64_t rows = y.shape()[0], columns = y.shape()[1];
+    parallel_pieces(rows, columns, [&](std::int64_t begin, std::int64_t count) {
+      for (std::int64_t r = begin; r < begin + count; ++r)
+        detail::put_run(x[2].as<T>(), 1, y.as<T>() + r * columns, columns, write);
     });
+    gemm({rows, columns, x[0].shape()[1]}, T(1), x[0].as<T>(), x[1].as<T>(), T(1), y.as<T>());
   }
   double flops(Operands x, const Shape& y) const {
     return 2.0 * static_cast<double>(y.size() * x[0].shape()[1]);

@@ -50,12 +50,11 @@ struct NormalizeGrad : Normalization {
   static constexpr const char* name = "normalize_grad";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
   TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      for_each_range(extents(dx.shape()), [&](const kernels::Extents& e, kernels::Range which) {
-        kernels::table<T>().normalize_grad(x[0].as<T>(), x[1].as<T>(), e, which, eps, centred, dx.as<T>(),
-                                           write);
-      });
+    for_each_range(extents(dx.shape()), [&](const kernels::Extents& e, kernels::Range which) {
+      kernels::table<T>().normalize_grad(x[0].as<T>(), x[1].as<T>(), e, which, eps, centred, dx.as<T>(),
+                                         write);
     });
   }
   // With w = dy, y the normalised x and s its scale: g(u) = s (u - mean(u) - y mean(u y)) is its own
@@ -78,11 +77,10 @@ struct Normalize : Normalization {
   static constexpr const char* name = "normalize";
   static constexpr Reads reads[] = {reads_x(0)};
   TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      for_each_range(extents(y.shape()), [&](const kernels::Extents& e, kernels::Range which) {
-        kernels::table<T>().normalize(x[0].as<T>(), e, which, eps, centred, y.as<T>(), write);
-      });
+    for_each_range(extents(y.shape()), [&](const kernels::Extents& e, kernels::Range which) {
+      kernels::table<T>().normalize(x[0].as<T>(), e, which, eps, centred, y.as<T>(), write);
     });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(NormalizeGrad{*this}, b.dy(), b.x(0)); }
@@ -93,13 +91,12 @@ struct BatchMoments {
   static constexpr const char* name = "batch_moments";
   static constexpr bool constant = true;
   TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), Shape{2, x[0].shape()[1]}}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      for_each_range(detail::extents_about(x[0].shape(), 1),
-                     [&](const kernels::Extents& e, kernels::Range which) {
-                       kernels::table<T>().moments(x[0].as<T>(), e, which, y.as<T>(), y.as<T>() + e.n, write);
-                     });
-    });
+    for_each_range(detail::extents_about(x[0].shape(), 1),
+                   [&](const kernels::Extents& e, kernels::Range which) {
+                     kernels::table<T>().moments(x[0].as<T>(), e, which, y.as<T>(), y.as<T>() + e.n, write);
+                   });
   }
 };
 

@@ -33,7 +33,7 @@ struct ArgExtremum {
     return {DType::int64, detail::reduced_shape(x[0].shape(), mask(), keepdims)};
   }
   void eval(Operands x, View y, Write) const {
-    detail::dispatch_any(x[0].dtype, [&]<class T>() {
+    detail::dispatch_all(x[0].dtype, [&]<class T>() {
       const auto e = detail::extents_about(x[0].shape(), axis);
       const T* in = x[0].as<T>();
       std::int64_t* best = y.as<std::int64_t>();
@@ -63,7 +63,7 @@ struct ArgSort {
     return {DType::int64, shape};
   }
   void eval(Operands x, View y, Write) const {
-    detail::dispatch_any(x[0].dtype, [&]<class T>() {
+    detail::dispatch_all(x[0].dtype, [&]<class T>() {
       const std::int64_t n = x[0].shape()[x[0].shape().rank() - 1];
       const T* line = x[0].as<T>();
       // NaN is the largest. No two places are equal, so any way of sorting is stable.

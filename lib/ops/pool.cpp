@@ -92,13 +92,12 @@ struct MaxPool2d : Pooling {
   static constexpr const char* name = "max_pool2d";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
   TensorType infer(Operands x) const { return pooled(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const T *v = x[0].as<T>(), *from = x[1].as<T>();
-      T* out = y.as<T>();
-      for_each_largest(from, planes_of(y),
-                       [&](std::int64_t offset, std::int64_t place) { put(out[place], v[offset], write); });
-    });
+    const T *v = x[0].as<T>(), *from = x[1].as<T>();
+    T* out = y.as<T>();
+    for_each_largest(from, planes_of(y),
+                     [&](std::int64_t offset, std::int64_t place) { put(out[place], v[offset], write); });
   }
   void vjp(Backward& b) const;
 };
@@ -108,14 +107,13 @@ struct MaxPool2dGrad : Pooling {
   static constexpr const char* name = "max_pool2d_grad";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
   TensorType infer(Operands x) const { return unpooled(name, x); }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      const T *u = x[0].as<T>(), *from = x[1].as<T>();
-      T* out = dx.as<T>();
-      if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
-      for_each_largest(from, planes_of(dx),
-                       [&](std::int64_t offset, std::int64_t place) { out[offset] += u[place]; });
-    });
+    const T *u = x[0].as<T>(), *from = x[1].as<T>();
+    T* out = dx.as<T>();
+    if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
+    for_each_largest(from, planes_of(dx),
+                     [&](std::int64_t offset, std::int64_t place) { out[offset] += u[place]; });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(MaxPool2d{*this}, b.dy(), b.x(1)); }
 };
@@ -137,17 +135,16 @@ struct AvgPool2d : Averaging {
   static constexpr const char* name = "avg_pool2d";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return pooled(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const T* in = x[0].as<T>();
-      T* out = y.as<T>();
-      for_each_window(planes_of(y), [&](std::int64_t image, std::int64_t place, const Window& w) {
-        T sum = 0;
-        for (std::int64_t row = w.top; row < w.bottom; ++row) {
-          for (std::int64_t i = w.left; i < w.right; ++i) sum += in[image + row * width + i];
-        }
-        put(out[place], sum * scale<T>(w), write);
-      });
+    const T* in = x[0].as<T>();
+    T* out = y.as<T>();
+    for_each_window(planes_of(y), [&](std::int64_t image, std::int64_t place, const Window& w) {
+      T sum = 0;
+      for (std::int64_t row = w.top; row < w.bottom; ++row) {
+        for (std::int64_t i = w.left; i < w.right; ++i) sum += in[image + row * width + i];
+      }
+      put(out[place], sum * scale<T>(w), write);
     });
   }
   void vjp(Backward& b) const;
@@ -158,17 +155,16 @@ struct AvgPool2dGrad : Averaging {
   static constexpr const char* name = "avg_pool2d_grad";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return unpooled(name, x); }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      const T* u = x[0].as<T>();
-      T* out = dx.as<T>();
-      if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
-      for_each_window(planes_of(dx), [&](std::int64_t image, std::int64_t place, const Window& w) {
-        const T share = u[place] * scale<T>(w);
-        for (std::int64_t row = w.top; row < w.bottom; ++row) {
-          for (std::int64_t i = w.left; i < w.right; ++i) out[image + row * width + i] += share;
-        }
-      });
+    const T* u = x[0].as<T>();
+    T* out = dx.as<T>();
+    if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
+    for_each_window(planes_of(dx), [&](std::int64_t image, std::int64_t place, const Window& w) {
+      const T share = u[place] * scale<T>(w);
+      for (std::int64_t row = w.top; row < w.bottom; ++row) {
+        for (std::int64_t i = w.left; i < w.right; ++i) out[image + row * width + i] += share;
+      }
     });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(AvgPool2d{*this}, b.dy()); }

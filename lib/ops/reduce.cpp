@@ -41,9 +41,9 @@ struct Sum : Reduction {
   static constexpr const char* name = "sum";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return reduced(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype,
-                     [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().sum); });
+    detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().sum);
   }
   void vjp(Backward& b) const {
     const Var u = with_axes(b.dy(), b.x_shape(0));
@@ -65,9 +65,9 @@ struct Extremum : Reduction {
     detail::require_elements(name, x[0].shape(), axes);
     return type;
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(
-        y.dtype, [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, Which::template kernel<T>()); });
+    detail::reduce<T>(x[0], axes, y, write, Which::template kernel<T>());
   }
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
@@ -97,9 +97,9 @@ struct LogSumExp : Reduction {
   static constexpr const char* name = "logsumexp";
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
   TensorType infer(Operands x) const { return reduced(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(
-        y.dtype, [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().logsumexp); });
+    detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().logsumexp);
   }
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());

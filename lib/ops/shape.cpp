@@ -13,7 +13,6 @@ namespace xgrad {
 namespace {
 
 using detail::copy_strided;
-using detail::dispatch_any;
 using detail::put_run;
 
 std::array<std::int64_t, kMaxRank> contiguous_strides(const Shape& shape) {
@@ -107,7 +106,7 @@ struct Concat {
     return {x[0].dtype, shape};
   }
   void eval(Operands x, View y, Write write) const {
-    dispatch_any(y.dtype, [&]<class T>() {
+    detail::dispatch_all(y.dtype, [&]<class T>() {
       const auto all = detail::extents_about(y.shape(), axis);
       T* out = y.as<T>();
       for (const ConstView& part : x) {
@@ -149,18 +148,17 @@ struct SliceGrad : Cut {
     shape.set(axis, extent);
     return {x[0].dtype, shape};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const auto e = detail::extents_about(y.shape(), axis);
-      T* out = y.as<T>();
-      const T* in = x[0].as<T>();
-      if (write == Write::assign) std::fill_n(out, y.size(), T(0));
-      for (std::int64_t o = 0; o < e.outer; ++o) {
-        for (std::int64_t k = 0; k < count; ++k, in += e.inner) {
-          put_run(in, 1, out + (o * e.n + start + k * step) * e.inner, e.inner, Write::accumulate);
-        }
+    const auto e = detail::extents_about(y.shape(), axis);
+    T* out = y.as<T>();
+    const T* in = x[0].as<T>();
+    if (write == Write::assign) std::fill_n(out, y.size(), T(0));
+    for (std::int64_t o = 0; o < e.outer; ++o) {
+      for (std::int64_t k = 0; k < count; ++k, in += e.inner) {
+        put_run(in, 1, out + (o * e.n + start + k * step) * e.inner, e.inner, Write::accumulate);
       }
-    });
+    }
   }
   void vjp(Backward& b) const;
 };

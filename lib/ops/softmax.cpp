@@ -30,9 +30,9 @@ struct SoftmaxGrad : Along {
   static constexpr const char* name = "softmax_grad";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
   TensorType infer(Operands x) const { return same(name, x); }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(
-        dx.dtype, [&]<class T>() { each_piece<T>(kernels::table<T>().softmax_grad, dx, write, x[0], x[1]); });
+    each_piece<T>(kernels::table<T>().softmax_grad, dx, write, x[0], x[1]);
   }
   // With w = dy: du = y (w - sum(w y)), dy = w (u - sum(u y)) - u sum(w y)
   void vjp(Backward& b) const {
@@ -49,8 +49,9 @@ struct Softmax : Along {
   static constexpr const char* name = "softmax";
   static constexpr Reads reads[] = {kReadsOutput};
   TensorType infer(Operands x) const { return same(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() { each_piece<T>(kernels::table<T>().softmax, y, write, x[0]); });
+    each_piece<T>(kernels::table<T>().softmax, y, write, x[0]);
   }
   void vjp(Backward& b) const { b.dx(0) += detail::softmax_grad(b.dy(), b.y(), axis); }
 };
@@ -59,10 +60,9 @@ struct LogSoftmaxGrad : Along {
   static constexpr const char* name = "log_softmax_grad";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
   TensorType infer(Operands x) const { return same(name, x); }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      each_piece<T>(kernels::table<T>().log_softmax_grad, dx, write, x[0], x[1]);
-    });
+    each_piece<T>(kernels::table<T>().log_softmax_grad, dx, write, x[0], x[1]);
   }
   // With w = dy and p = exp(y): du = w - sum(w p), dy = -w p sum(u)
   void vjp(Backward& b) const {
@@ -76,9 +76,9 @@ struct LogSoftmax : Along {
   static constexpr const char* name = "log_softmax";
   static constexpr Reads reads[] = {kReadsOutput};
   TensorType infer(Operands x) const { return same(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype,
-                     [&]<class T>() { each_piece<T>(kernels::table<T>().log_softmax, y, write, x[0]); });
+    each_piece<T>(kernels::table<T>().log_softmax, y, write, x[0]);
   }
   void vjp(Backward& b) const { b.dx(0) += apply(LogSoftmaxGrad{{axis}}, b.dy(), b.y()); }
 };

@@ -24,16 +24,15 @@ struct LuFactor {
     const std::int64_t n = a[a.rank() - 1];
     return {dtype, detail::with_matrix(detail::batch_of(a), {n * n + n})};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Shape& shape = x[0].shape();
-      const std::int64_t n = shape[shape.rank() - 1], count = detail::batch_of(shape).size();
-      detail::write_through<T>(y, write, [&](T* out) {
-        for (std::int64_t i = 0; i < count; ++i, out += n * n + n) {
-          std::copy_n(x[0].as<T>() + i * n * n, n * n, out);
-          lapack::lu_factor(n, out, out + n * n);
-        }
-      });
+    const Shape& shape = x[0].shape();
+    const std::int64_t n = shape[shape.rank() - 1], count = detail::batch_of(shape).size();
+    detail::write_through<T>(y, write, [&](T* out) {
+      for (std::int64_t i = 0; i < count; ++i, out += n * n + n) {
+        std::copy_n(x[0].as<T>() + i * n * n, n * n, out);
+        lapack::lu_factor(n, out, out + n * n);
+      }
     });
   }
 };
@@ -47,19 +46,18 @@ struct LuSolve {
   TensorType infer(Operands x) const {
     return {x[0].dtype, detail::solution_shape(name, x[0].shape(), x[2].shape())};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Shape &a = x[0].shape(), &b = x[2].shape();
-      const std::int64_t n = b[b.rank() - 2], columns = b[b.rank() - 1];
-      detail::write_through<T>(y, write, [&](T* out) {
-        detail::for_each_pair(detail::batch_of(a), detail::batch_of(b), detail::batch_of(y.shape()),
-                              [&](std::int64_t i, std::int64_t j, std::int64_t k) {
-                                const T* lu = x[1].as<T>() + i * (n * n + n);
-                                T* solution = out + k * n * columns;
-                                std::copy_n(x[2].as<T>() + j * n * columns, n * columns, solution);
-                                lapack::lu_solve(n, columns, lu, lu + n * n, transpose, solution);
-                              });
-      });
+    const Shape &a = x[0].shape(), &b = x[2].shape();
+    const std::int64_t n = b[b.rank() - 2], columns = b[b.rank() - 1];
+    detail::write_through<T>(y, write, [&](T* out) {
+      detail::for_each_pair(detail::batch_of(a), detail::batch_of(b), detail::batch_of(y.shape()),
+                            [&](std::int64_t i, std::int64_t j, std::int64_t k) {
+                              const T* lu = x[1].as<T>() + i * (n * n + n);
+                              T* solution = out + k * n * columns;
+                              std::copy_n(x[2].as<T>() + j * n * columns, n * columns, solution);
+                              lapack::lu_solve(n, columns, lu, lu + n * n, transpose, solution);
+                            });
     });
   }
   // With g = a'^-1 u: da = -g y', db = g
@@ -84,19 +82,18 @@ struct TriangularSolve {
     const DType dtype = detail::floating_dtype(name, x);
     return {dtype, detail::solution_shape(name, x[0].shape(), x[1].shape(), options.right)};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Shape &a = x[0].shape(), &b = x[1].shape();
-      const std::int64_t n = a[a.rank() - 1], size = b[b.rank() - 2] * b[b.rank() - 1];
-      const TriangularShape shape{b[b.rank() - 2],   b[b.rank() - 1],       options.upper,
-                                  options.transpose, options.unit_diagonal, options.right};
-      detail::write_through<T>(y, write, [&](T* out) {
-        detail::for_each_pair(detail::batch_of(a), detail::batch_of(b), detail::batch_of(y.shape()),
-                              [&](std::int64_t i, std::int64_t j, std::int64_t k) {
-                                std::copy_n(x[1].as<T>() + j * size, size, out + k * size);
-                                trsm(shape, x[0].as<T>() + i * n * n, out + k * size);
-                              });
-      });
+    const Shape &a = x[0].shape(), &b = x[1].shape();
+    const std::int64_t n = a[a.rank() - 1], size = b[b.rank() - 2] * b[b.rank() - 1];
+    const TriangularShape shape{b[b.rank() - 2],   b[b.rank() - 1],       options.upper,
+                                options.transpose, options.unit_diagonal, options.right};
+    detail::write_through<T>(y, write, [&](T* out) {
+      detail::for_each_pair(detail::batch_of(a), detail::batch_of(b), detail::batch_of(y.shape()),
+                            [&](std::int64_t i, std::int64_t j, std::int64_t k) {
+                              std::copy_n(x[1].as<T>() + j * size, size, out + k * size);
+                              trsm(shape, x[0].as<T>() + i * n * n, out + k * size);
+                            });
     });
   }
   // With g the solution of the transposed system for u: db = g, da = the triangle of -g y'

@@ -62,21 +62,20 @@ struct UnaryGrad {
   static constexpr bool elementwise = true;
   F f;
   TensorType infer(Operands x) const { return {x[0].dtype, x.back().shape()}; }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    dispatch(dx.dtype, [&]<class T>() {
-      const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
-      const T* result = F::reads & functions::kY ? x.back().as<T>() : nullptr;
-      const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
-      const auto run = [&](const T* u, std::int64_t begin, std::int64_t n) {
-        kernel(&f, u, value ? value + begin : nullptr, result ? result + begin : nullptr, dx.as<T>() + begin,
-               n, write);
-      };
-      if (x[0].shape() == dx.shape()) {
-        return parallel_pieces(
-            dx.size(), [&](std::int64_t begin, std::int64_t n) { run(x[0].as<T>() + begin, begin, n); });
-      }
-      for_each_repeated<T>(x[0], dx.shape(), run);
-    });
+    const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
+    const T* result = F::reads & functions::kY ? x.back().as<T>() : nullptr;
+    const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
+    const auto run = [&](const T* u, std::int64_t begin, std::int64_t n) {
+      kernel(&f, u, value ? value + begin : nullptr, result ? result + begin : nullptr, dx.as<T>() + begin, n,
+             write);
+    };
+    if (x[0].shape() == dx.shape()) {
+      return parallel_pieces(
+          dx.size(), [&](std::int64_t begin, std::int64_t n) { run(x[0].as<T>() + begin, begin, n); });
+    }
+    for_each_repeated<T>(x[0], dx.shape(), run);
   }
 };
 
@@ -89,12 +88,11 @@ struct Unary {
   F f;
 
   TensorType infer(Operands x) const { return {floating_dtype(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    dispatch(y.dtype, [&]<class T>() {
-      const auto kernel = kernels::table<T>().unary[functions::UnaryList::index_of<F>()];
-      parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t n) {
-        kernel(&f, x[0].as<T>() + begin, y.as<T>() + begin, n, write);
-      });
+    const auto kernel = kernels::table<T>().unary[functions::UnaryList::index_of<F>()];
+    parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t n) {
+      kernel(&f, x[0].as<T>() + begin, y.as<T>() + begin, n, write);
     });
   }
   void vjp(Backward& b) const

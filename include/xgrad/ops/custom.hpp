@@ -37,6 +37,7 @@
 #include "xgrad/support/text.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/tape.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad {
 
@@ -50,10 +51,9 @@ struct OpName {
 // Below it is xgrad::apply: for ops made of types of the standard library apply alone is std::apply too.
 namespace detail {
 
-/// Calls body with a float or a double that says the element type.
 template <class Body>
 void with_float_type(DType dtype, Body&& body) {
-  dtype == DType::float32 ? body(float{}) : body(double{});
+  dispatch_floating(dtype, [&]<class T>() { body(T{}); });
 }
 
 template <class T>
@@ -77,15 +77,12 @@ struct ElementwiseGrad {
   static constexpr bool elementwise = true;
   Derivative derivative;
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    with_float_type(dx.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      const T *u = x[0].as<T>(), *in = x[1].as<T>(), *out = x[2].as<T>();
-      for (std::int64_t i = 0, n = dx.size(); i < n; ++i) {
-        put_element(dx.as<T>()[i], u[i] == 0 ? u[i] : static_cast<T>(u[i] * derivative(in[i], out[i])),
-                    write);
-      }
-    });
+    const T *u = x[0].as<T>(), *in = x[1].as<T>(), *out = x[2].as<T>();
+    for (std::int64_t i = 0, n = dx.size(); i < n; ++i) {
+      put_element(dx.as<T>()[i], u[i] == 0 ? u[i] : static_cast<T>(u[i] * derivative(in[i], out[i])), write);
+    }
   }
 };
 
@@ -99,13 +96,11 @@ struct Elementwise {
   Derivative derivative;
 
   TensorType infer(Operands x) const { return elementwise_type(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    with_float_type(y.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
-        put_element(y.as<T>()[i], static_cast<T>(function(x[0].as<T>()[i])), write);
-      }
-    });
+    for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
+      put_element(y.as<T>()[i], static_cast<T>(function(x[0].as<T>()[i])), write);
+    }
   }
   void vjp(Backward& b) const {
     if (!b.create_graph()) {
@@ -151,16 +146,14 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
   Function function;
 
   TensorType infer(Operands x) const { return elementwise_type(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    with_float_type(y.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      using Number = decltype(seed<0, kBy...>(zero));
-      const std::array<const T*, sizeof...(kOperands)> in{x[kOperands].template as<T>()...};
-      for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
-        const auto value = static_cast<Number>(function(seed<kOperands, kBy...>(in[kOperands][i])...));
-        put_element(y.as<T>()[i], innermost_slope(value), write);
-      }
-    });
+    using Number = decltype(seed<0, kBy...>(T{}));
+    const std::array<const T*, sizeof...(kOperands)> in{x[kOperands].template as<T>()...};
+    for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
+      const auto value = static_cast<Number>(function(seed<kOperands, kBy...>(in[kOperands][i])...));
+      put_element(y.as<T>()[i], innermost_slope(value), write);
+    }
   }
   void vjp(Backward& b) const {
     if constexpr (sizeof...(kBy) == kHighest) {
@@ -204,11 +197,9 @@ struct CustomVjp {
   Vjp cotangents;
 
   TensorType infer(Operands x) const { return elementwise_type(name, x.first(1)); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    with_float_type(y.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      for (std::int64_t i = 0, n = y.size(); i < n; ++i) put_element(y.as<T>()[i], x[0].as<T>()[i], write);
-    });
+    for (std::int64_t i = 0, n = y.size(); i < n; ++i) put_element(y.as<T>()[i], x[0].as<T>()[i], write);
   }
   void vjp(Backward& b) const {
     std::vector<Var> x;
