@@ -1,4 +1,4 @@
-// What the ops share: operand checks, and reductions as [outer, n, inner].
+// What the ops share: sets of axes, and reductions as [outer, n, inner].
 #pragma once
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "lib/tensor/copy.hpp"
 #include "lib/tensor/kernels.hpp"
 #include "xgrad/ops/axes.hpp"
+#include "xgrad/ops/checks.hpp"
 #include "xgrad/support/error.hpp"
 #include "xgrad/support/text.hpp"
 #include "xgrad/tape/op.hpp"
@@ -24,35 +25,9 @@ void dispatch(DType dtype, F&& f) {
   dispatch_floating(dtype, f);
 }
 
-[[noreturn]] inline void throw_not_one_floating_dtype(const char* op, Operands x) {
-  for (std::size_t i = 0;; ++i) {
-    if (!is_floating(x[i].dtype))
-      throw DTypeError(text(op, ": operand ", i, " is ", x[i].dtype, ", not floating"));
-    if (x[i].dtype != x[0].dtype)
-      throw DTypeError(text(op, ": dtypes differ, ", x[0].dtype, " and ", x[i].dtype));
-  }
-}
-
-/// @throws DTypeError unless all operands have one floating dtype, which is returned.
-inline DType floating_dtype(const char* op, Operands x) {
-  const DType dtype = x[0].dtype;
-  bool one = is_floating(dtype);
-  for (const ConstView& v : x) one = one && v.dtype == dtype;
-  if (!one) throw_not_one_floating_dtype(op, x);
-  return dtype;
-}
-
-/// The same for one operand of a function that is made of several ops.
-inline void require_floating(const char* op, const Var& x) {
-  if (!is_floating(x.dtype())) throw DTypeError(text(op, ": operand 0 is ", x.dtype(), ", not floating"));
-}
-
-/// The shape that two operands broadcast to. @throws ShapeError
-inline Shape broadcast_shape(const char* op, const Shape& x, const Shape& y) {
-  if (x == y) return x;
-  const Broadcast b = broadcast(x, y);
-  if (!b.ok) throw ShapeError(text(op, ": shapes ", x, " and ", y, " do not broadcast"));
-  return b.shape;
+/// @throws DTypeError unless an operand, by its name in errors, is bool.
+inline void require_bool(const char* op, const char* operand, DType dtype) {
+  if (dtype != DType::boolean) throw DTypeError(text(op, ": the ", operand, " is ", dtype, ", not bool"));
 }
 
 /// A set of axes of one tensor, as attributes hold it.

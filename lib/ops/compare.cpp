@@ -10,8 +10,6 @@
 namespace xgrad {
 namespace {
 
-using detail::broadcast_shape;
-
 struct Equal : std::equal_to<> {
   static constexpr const char* name = "equal";
 };
@@ -36,9 +34,7 @@ struct Compare {
   static constexpr const char* name = F::name;
   static constexpr bool constant = true;
   TensorType infer(Operands x) const {
-    if (x[0].dtype != x[1].dtype) {
-      throw DTypeError(detail::text(name, ": dtypes differ, ", x[0].dtype, " and ", x[1].dtype));
-    }
+    require_one_dtype(name, x);
     return {DType::boolean, broadcast_shape(name, x[0].shape(), x[1].shape())};
   }
   void eval(Operands x, View z, Write) const {
@@ -63,9 +59,8 @@ struct Where {
   static constexpr bool elementwise = true;
   static constexpr Reads reads[] = {kReadsNothing, reads_x(0)};
   TensorType infer(Operands x) const {
-    if (x[0].dtype != DType::boolean)
-      throw DTypeError(detail::text("where: the condition is ", x[0].dtype, ", not bool"));
-    const DType dtype = detail::floating_dtype(name, x.subspan(1));
+    detail::require_bool(name, "condition", x[0].dtype);
+    const DType dtype = require_floating(name, x.subspan(1));
     return {dtype, broadcast_shape(name, broadcast_shape(name, x[1].shape(), x[2].shape()), x[0].shape())};
   }
   template <class T>
@@ -80,8 +75,7 @@ struct Where {
       T* out = z.as<T>() + begin;
       nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
         for (std::int64_t i = 0; i < n; ++i) {
-          const T value = c[at[0] + i * step[0]] ? a[at[1] + i * step[1]] : b[at[2] + i * step[2]];
-          out[i] = write == Write::assign ? value : out[i] + value;
+          store(out[i], c[at[0] + i * step[0]] ? a[at[1] + i * step[1]] : b[at[2] + i * step[2]], write);
         }
         out += n;
       });

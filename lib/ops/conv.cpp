@@ -111,8 +111,7 @@ struct Conv2d : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0), kReadsNothing};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x),
-            Shape{x[0].shape()[0], x[1].shape()[0], out_height(), out_width()}};
+    return {require_floating(name, x), Shape{x[0].shape()[0], x[1].shape()[0], out_height(), out_width()}};
   }
   Cut cut(Operands x, const Shape& y) const { return {*this, x[0].shape(), y}; }
   std::size_t workspace(Operands x) const {
@@ -131,7 +130,7 @@ struct Conv2d : Convolution {
       for (std::int64_t o = 0; biased && o < c.outputs; ++o) {
         const T bias = x[2].as<T>()[block.group * c.outputs + o];
         T* line = out + o * c.pixels;
-        for (std::int64_t i = 0; i < block.n; ++i) line[i] = write == Write::assign ? bias : line[i] + bias;
+        for (std::int64_t i = 0; i < block.n; ++i) store(line[i], bias, write);
       }
       gemm({.m = c.outputs, .n = block.n, .k = c.inner(), .stride_b = block.n, .stride_c = c.pixels}, T(1), w,
            c.is_direct() ? image : columns, biased || write == Write::accumulate ? T(1) : T(0), out);
@@ -147,7 +146,7 @@ struct ConvTranspose2d : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x), Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
+    return {require_floating(name, x), Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
   }
   Cut cut(Operands y, const Shape& x) const { return {*this, x, y[0].shape()}; }
   std::size_t workspace(Operands x) const {
@@ -178,7 +177,7 @@ struct ConvWeightGrad : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x),
+    return {require_floating(name, x),
             Shape{x[1].shape()[1], x[0].shape()[1] / groups, sliding.window[0], sliding.window[1]}};
   }
   Cut cut(Operands x) const { return {*this, x[0].shape(), x[1].shape()}; }

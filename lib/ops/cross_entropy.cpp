@@ -23,7 +23,7 @@ using detail::text;
 
 /// The dtype of a loss of rows against targets, once everything fits.
 DType check_rows(const char* op, const ConstView& x, const ConstView& t) {
-  const DType dtype = detail::floating_dtype(op, Operands(&x, 1));
+  const DType dtype = require_floating(op, Operands(&x, 1));
   if (x.shape().rank() != 2) throw ShapeError(text(op, ": rows of classes expected, not ", x.shape()));
   if (x.shape()[0] == 0 || x.shape()[1] == 0)
     throw ShapeError(text(op, ": no rows or no classes in ", x.shape()));
@@ -144,9 +144,6 @@ struct SoftmaxCrossEntropy : OverRows {
   void eval(Operands x, View y, Write write) const {
     const std::int64_t rows = x[0].shape()[0];
     T* out = y.as<T>();
-    const auto put = [write](T& to, double loss) {
-      to = static_cast<T>(loss) + (write == Write::assign ? T(0) : to);
-    };
     // Shares of rows, each with a total of its own; these are added up in their order.
     constexpr std::int64_t kShares = 64;
     double totals[kShares] = {};
@@ -154,11 +151,13 @@ struct SoftmaxCrossEntropy : OverRows {
     parallel_for(shares, [&](std::int64_t share) {
       for (std::int64_t r = share * rows / shares; r < (share + 1) * rows / shares; ++r) {
         const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
-        if (kept()) put(out[r], loss);
+        if (kept()) store(out[r], static_cast<T>(loss), write);
         totals[share] += loss;
       }
     });
-    if (!kept()) put(*out, std::accumulate(totals, totals + shares, 0.0) / divisor(rows));
+    if (kept()) return;
+    const double total = std::accumulate(totals, totals + shares, 0.0);
+    store(*out, static_cast<T>(total / divisor(rows)), write);
   }
   template <class T>
   static double row(const ConstView& x, const ConstView& targets, T lse, std::int64_t r) {

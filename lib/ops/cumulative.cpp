@@ -25,8 +25,7 @@ void scan(kernels::Extents e, bool reverse, double initial, T* y, Write write, N
         const std::int64_t at = (o * e.n + (reverse ? e.n - 1 - k : k)) * e.inner + first;
         for (std::int64_t c = 0; c < columns; ++c) {
           value[c] = next(at + c, value[c]);
-          const T v = static_cast<T>(value[c]);
-          y[at + c] = write == Write::assign ? v : y[at + c] + v;
+          store(y[at + c], static_cast<T>(value[c]), write);
         }
       }
     }
@@ -54,7 +53,7 @@ struct Direction {
 struct CumSum : Direction {
   static constexpr const char* name = "cumsum";
   static constexpr Reads reads[] = {kReadsNothing};
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
   template <class T>
   void eval(Operands x, View y, Write write) const {
     scan(extents(y), reverse, 0, y.as<T>(), write,
@@ -87,7 +86,7 @@ struct LinearRecurrence : Direction {
 struct CumProd : Direction {
   static constexpr const char* name = "cumprod";
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
   template <class T>
   void eval(Operands x, View y, Write write) const {
     scan(extents(y), reverse, 1, y.as<T>(), write, [in = x[0].as<T>()](std::int64_t at, double product) {

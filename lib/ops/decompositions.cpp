@@ -43,7 +43,7 @@ void for_each_matrix(const ConstView& x, const View& y, Write write, Decompose&&
 }
 
 TensorType packed(const char* op, Operands x, std::int64_t row) {
-  return {detail::floating_dtype(op, x), detail::with_matrix(detail::batch_of(x[0].shape()), {row})};
+  return {require_floating(op, x), detail::with_matrix(detail::batch_of(x[0].shape()), {row})};
 }
 
 /// The lower triangle with half of the diagonal: what, plus its transpose, is a symmetric x.
@@ -58,7 +58,7 @@ struct Cholesky {
   static constexpr const char* name = "cholesky";
   static constexpr Reads reads[] = {kReadsOutput};
   TensorType infer(Operands x) const {
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     detail::require_square(name, x[0].shape());
     return {dtype, x[0].shape()};
   }

@@ -32,14 +32,6 @@ inline void require_square(const char* op, const Shape& x) {
   }
 }
 
-/// @throws DTypeError unless the operands have one floating dtype; for functions made of several ops, whose
-/// errors bear the function's name.
-inline void require_floating(const char* op, std::span<const Var> x) {
-  std::vector<ConstView> views;
-  for (const Var& v : x) views.push_back({nullptr, v.dtype(), &v.shape()});
-  floating_dtype(op, views);
-}
-
 /// The shape of the solutions of a's systems, whose right-hand sides are `b`. @throws ShapeError
 inline Shape solution_shape(const char* op, const Shape& a, const Shape& b, bool right = false) {
   require_square(op, a);

@@ -143,8 +143,7 @@ void for_each_factored(const ConstView& a, const ConstView& lu, const View& y, W
   const std::int64_t n = a.shape()[a.shape().rank() - 1];
   const T* factors = lu.as<T>();
   for (std::int64_t i = 0; i < y.size(); ++i, factors += n * n + n) {
-    const T value = of(n, factors, factors + n * n);
-    y.as<T>()[i] = write == Write::assign ? value : y.as<T>()[i] + value;
+    store(y.as<T>()[i], of(n, factors, factors + n * n), write);
   }
 }
 
@@ -199,7 +198,7 @@ struct SlogdetLogAbs {
 
 /// a's factors. @throws ShapeError, DTypeError that name `op`
 Var factors_for(const char* op, const Var& a) {
-  detail::require_floating(op, std::span(&a, 1));
+  require_floating(op, a);
   detail::require_square(op, a.shape());
   return detail::lu_factor(a);
 }

@@ -257,14 +257,12 @@ std::vector<int> normalize_axes(const char* operand, const Var& x, const std::ve
 }  // namespace
 
 Var outer(const Var& x, const Var& y) {
-  const Var operands[] = {x, y};
-  detail::require_floating("outer", operands);
+  require_floating("outer", x, y);
   return reshape(x, Shape{x.size(), 1}) * reshape(y, Shape{1, y.size()});
 }
 
 Var tensordot(const Var& x, const Var& y, const std::vector<int>& x_axes, const std::vector<int>& y_axes) {
-  const Var operands[] = {x, y};
-  detail::require_floating("tensordot", operands);
+  require_floating("tensordot", x, y);
   const std::vector<int> xa = normalize_axes("x", x, x_axes), ya = normalize_axes("y", y, y_axes);
   if (xa.size() != ya.size())
     throw ShapeError(detail::text("tensordot: ", xa.size(), " axes of x and ", ya.size(), " of y"));
@@ -296,7 +294,7 @@ Var tensordot(const Var& x, const Var& y, int axes) {
 }
 
 Var trace(const Var& x, int axis1, int axis2) {
-  detail::require_floating("trace", std::span(&x, 1));
+  require_floating("trace", x);
   const int a = normalize_axis("trace", axis1, x.rank()), b = normalize_axis("trace", axis2, x.rank());
   if (a == b) throw ShapeError(detail::text("trace: axes ", axis1, " and ", axis2, " are the same"));
   return sum(diagonal(x, a, b), -1);
@@ -306,7 +304,9 @@ Var einsum(std::string_view subscripts, std::span<const Var> xs) {
   const Subscripts s = parse(subscripts);
   if (s.terms.size() != xs.size())
     fail(detail::text(xs.size(), " operands for ", s.terms.size(), " terms in '", subscripts, "'"));
-  detail::require_floating("einsum", xs);
+  std::vector<ConstView> types;
+  for (const Var& x : xs) types.push_back({nullptr, x.dtype(), &x.shape()});
+  require_floating("einsum", types);
   std::vector<Named> operands;
   for (std::size_t k = 0; k < xs.size(); ++k) operands.push_back(name_axes(s.terms[k], xs[k], k));
   const auto extents = extents_of(operands);

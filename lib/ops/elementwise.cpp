@@ -11,7 +11,6 @@
 namespace xgrad {
 namespace {
 
-using detail::floating_dtype;
 using detail::scalar_like;
 using detail::Unary;
 
@@ -26,7 +25,7 @@ struct Binary {
   static constexpr bool elementwise = true;
   static constexpr const auto& reads = Derivative<F>::reads;
   TensorType infer(Operands x) const {
-    return {floating_dtype(name, x), detail::broadcast_shape(name, x[0].shape(), x[1].shape())};
+    return {require_floating(name, x), broadcast_shape(name, x[0].shape(), x[1].shape())};
   }
   template <class T>
   void eval(Operands operands, View z, Write write) const {

@@ -64,7 +64,7 @@ struct ScatterAdd {
     }
     Shape shape = x[0].shape();
     shape.set(axis, extent);
-    return {detail::floating_dtype(name, x.first(1)), shape};
+    return {require_floating(name, x.first(1)), shape};
   }
   template <class T>
   void eval(Operands x, View y, Write write) const {
@@ -90,9 +90,8 @@ struct Gather {
     detail::dispatch_all(y.dtype, [&]<class T>() {
       const T* in = x[0].as<T>();
       T* out = y.as<T>();
-      for_each_index(x[1], axis, x[0].shape()[axis], [&](std::int64_t from, std::int64_t to) {
-        out[to] = write == Write::assign ? in[from] : static_cast<T>(out[to] + in[from]);
-      });
+      for_each_index(x[1], axis, x[0].shape()[axis],
+                     [&](std::int64_t from, std::int64_t to) { store(out[to], in[from], write); });
     });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(ScatterAdd{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1)); }
@@ -216,9 +215,8 @@ Var take(const Var& x, const Var& index, int axis) { return take_checked("take",
 Var embedding(const Var& table, const Var& index) { return take_checked("embedding", table, index, 0); }
 
 Var masked_fill(const Var& x, const Var& mask, double value) {
-  detail::require_floating("masked_fill", x);
-  if (mask.dtype() != DType::boolean)
-    throw DTypeError(detail::text("masked_fill: the mask is ", mask.dtype(), ", not bool"));
+  require_floating("masked_fill", x);
+  detail::require_bool("masked_fill", "mask", mask.dtype());
   if (!broadcasts_to(mask.shape(), x.shape())) {
     throw ShapeError(detail::text("masked_fill: mask ", mask.shape(), " does not broadcast to ", x.shape()));
   }

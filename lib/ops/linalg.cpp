@@ -40,7 +40,7 @@ struct MatMul {
   }
 
   TensorType infer(Operands x) const {
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     const Shape &a = x[0].shape(), &b = x[1].shape();
     require_inner(a, b, transpose_x, transpose_y);
     Broadcast batch = broadcast(batch_of(a), batch_of(b));
@@ -115,7 +115,7 @@ struct Linear {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0), kReadsNothing};
 
   TensorType infer(Operands x) const {
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     require_linear(x[0].shape(), x[1].shape(), x[2].shape());
     return {dtype, Shape{x[0].shape()[0], x[1].shape()[1]}};
   }

@@ -49,7 +49,7 @@ struct Normalization {
 struct NormalizeGrad : Normalization {
   static constexpr const char* name = "normalize_grad";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
   template <class T>
   void eval(Operands x, View dx, Write write) const {
     for_each_range(extents(dx.shape()), [&](const kernels::Extents& e, kernels::Range which) {
@@ -76,7 +76,7 @@ struct NormalizeGrad : Normalization {
 struct Normalize : Normalization {
   static constexpr const char* name = "normalize";
   static constexpr Reads reads[] = {reads_x(0)};
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
   template <class T>
   void eval(Operands x, View y, Write write) const {
     for_each_range(extents(y.shape()), [&](const kernels::Extents& e, kernels::Range which) {
@@ -90,7 +90,7 @@ struct Normalize : Normalization {
 struct BatchMoments {
   static constexpr const char* name = "batch_moments";
   static constexpr bool constant = true;
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), Shape{2, x[0].shape()[1]}}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), Shape{2, x[0].shape()[1]}}; }
   template <class T>
   void eval(Operands x, View y, Write write) const {
     for_each_range(detail::extents_about(x[0].shape(), 1),

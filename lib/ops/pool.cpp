@@ -19,11 +19,10 @@ struct Pooling {
 
   TensorType pooled(const char* op, Operands x) const {
     const Shape& s = x[0].shape();
-    return {detail::floating_dtype(op, x),
-            Shape{s[0], s[1], sliding.places(0, height), sliding.places(1, width)}};
+    return {require_floating(op, x), Shape{s[0], s[1], sliding.places(0, height), sliding.places(1, width)}};
   }
   TensorType unpooled(const char* op, Operands x) const {
-    return {detail::floating_dtype(op, x), Shape{x[0].shape()[0], x[0].shape()[1], height, width}};
+    return {require_floating(op, x), Shape{x[0].shape()[0], x[0].shape()[1], height, width}};
   }
   void describe(std::ostream& out) const {
     const auto pair = [&](const char* name, const std::int64_t(&v)[2]) {
@@ -80,11 +79,6 @@ struct Pooling {
   }
 };
 
-template <class T>
-void put(T& to, T value, Write write) {
-  to = write == Write::assign ? value : to + value;
-}
-
 std::int64_t planes_of(const View& v) { return v.shape()[0] * v.shape()[1]; }
 
 /// Of every window, v's element where x is largest: linear in v, piecewise constant in x.
@@ -97,7 +91,7 @@ struct MaxPool2d : Pooling {
     const T *v = x[0].as<T>(), *from = x[1].as<T>();
     T* out = y.as<T>();
     for_each_largest(from, planes_of(y),
-                     [&](std::int64_t offset, std::int64_t place) { put(out[place], v[offset], write); });
+                     [&](std::int64_t offset, std::int64_t place) { store(out[place], v[offset], write); });
   }
   void vjp(Backward& b) const;
 };
@@ -144,7 +138,7 @@ struct AvgPool2d : Averaging {
       for (std::int64_t row = w.top; row < w.bottom; ++row) {
         for (std::int64_t i = w.left; i < w.right; ++i) sum += in[image + row * width + i];
       }
-      put(out[place], sum * scale<T>(w), write);
+      store(out[place], sum * scale<T>(w), write);
     });
   }
   void vjp(Backward& b) const;

@@ -16,7 +16,7 @@ struct Dropout {
   static constexpr Reads reads[] = {kReadsNothing};
   double p;
   Key key;
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
   template <class T>
   void eval(Operands x, View y, Write write) const {
     const auto threshold = static_cast<std::uint64_t>(std::llround((1 - p) * 0x1p32));

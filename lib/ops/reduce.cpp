@@ -21,7 +21,7 @@ struct Reduction {
   bool keepdims;
 
   TensorType reduced(const char* op, Operands x) const {
-    return {detail::floating_dtype(op, x), detail::reduced_shape(x[0].shape(), axes, keepdims)};
+    return {require_floating(op, x), detail::reduced_shape(x[0].shape(), axes, keepdims)};
   }
   /// v, of the result's shape, with the reduced axes back as extents of 1.
   Var with_axes(const Var& v, const Shape& x) const {
@@ -118,7 +118,7 @@ double count_of(const Shape& x, AxisMask axes) {
 
 /// In two passes: what is summed are squares of deviations from a mean that is known.
 Var variance(const char* op, const Var& x, const Axes& axes, bool keepdims, double correction) {
-  detail::require_floating(op, x);
+  require_floating(op, x);
   const AxisMask mask = mask_of(op, x, axes);
   const double count = count_of(x.shape(), mask);
   const Var deviation = x - apply(Sum{mask, true}, x) / count;
@@ -149,7 +149,7 @@ Var sum(const Var& x, const Axes& axes, bool keepdims) {
   return apply(Sum{mask_of("sum", x, axes), keepdims}, x);
 }
 Var mean(const Var& x, const Axes& axes, bool keepdims) {
-  detail::require_floating("mean", x);
+  require_floating("mean", x);
   const AxisMask mask = mask_of("mean", x, axes);
   return apply(Sum{mask, keepdims}, x) / count_of(x.shape(), mask);
 }
@@ -160,7 +160,7 @@ Var std(const Var& x, const Axes& axes, bool keepdims, double correction) {
   return zero_at_zero(variance("std", x, axes, keepdims, correction), [](const Var& v) { return sqrt(v); });
 }
 Var prod(const Var& x, const Axes& axes, bool keepdims) {
-  detail::require_floating("prod", x);
+  require_floating("prod", x);
   const AxisMask mask = mask_of("prod", x, axes);
   Var y = x;
   for (int axis = 0; axis < x.rank(); ++axis) {
@@ -177,7 +177,7 @@ Var min(const Var& x, const Axes& axes, bool keepdims) {
   return apply(Min{mask_of("min", x, axes), keepdims}, x);
 }
 Var norm(const Var& x, double ord, const Axes& axes, bool keepdims) {
-  detail::require_floating("norm", x);
+  require_floating("norm", x);
   if (!(ord > 0)) throw Error(detail::text("norm: ord = ", ord, " is not positive"));
   const AxisMask mask = mask_of("norm", x, axes);
   if (ord == std::numeric_limits<double>::infinity()) {

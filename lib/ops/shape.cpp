@@ -99,11 +99,9 @@ struct Concat {
         throw ShapeError(detail::text("concat: operand ", k, ' ', other, " does not fit operand 0 ",
                                       x[0].shape(), " along axis ", axis));
       }
-      if (x[k].dtype != x[0].dtype)
-        throw DTypeError(detail::text("concat: dtypes differ, ", x[0].dtype, " and ", x[k].dtype));
       shape.set(axis, shape[axis] + other[axis]);
     }
-    return {x[0].dtype, shape};
+    return {require_one_dtype(name, x), shape};
   }
   void eval(Operands x, View y, Write write) const {
     detail::dispatch_all(y.dtype, [&]<class T>() {

@@ -14,7 +14,7 @@ namespace {
 /// One axis, which all these ops run along; operands and result have one shape.
 struct Along {
   int axis;
-  TensorType same(const char* op, Operands x) const { return {detail::floating_dtype(op, x), x[0].shape()}; }
+  TensorType same(const char* op, Operands x) const { return {require_floating(op, x), x[0].shape()}; }
   /// kernel(operands, extents, y, write) in pieces, which threads share.
   template <class T, class Kernel, class... X>
   void each_piece(Kernel kernel, const View& y, Write write, const X&... x) const {

@@ -19,7 +19,7 @@ struct LuFactor {
   static constexpr bool constant = true;
   TensorType infer(Operands x) const {
     const Shape& a = x[0].shape();
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     detail::require_square(name, a);
     const std::int64_t n = a[a.rank() - 1];
     return {dtype, detail::with_matrix(detail::batch_of(a), {n * n + n})};
@@ -79,7 +79,7 @@ struct TriangularSolve {
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput, reads_x(0)};
   TriangularOptions options;
   TensorType infer(Operands x) const {
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     return {dtype, detail::solution_shape(name, x[0].shape(), x[1].shape(), options.right)};
   }
   template <class T>
@@ -146,8 +146,7 @@ Var detail::lu_solve(const Var& a, const Var& lu, const Var& b, bool transpose) 
 }
 
 Var solve(const Var& a, const Var& b) {
-  const Var operands[] = {a, b};
-  detail::require_floating("solve", operands);
+  require_floating("solve", a, b);
   if (b.rank() == 1) return of_vector(b, [&](const Var& column) { return solve(a, column); });
   detail::solution_shape("solve", a.shape(), b.shape());
   const Var lu = detail::lu_factor(a);
@@ -156,7 +155,7 @@ Var solve(const Var& a, const Var& b) {
 }
 
 Var inv(const Var& a) {
-  detail::require_floating("inv", std::span(&a, 1));
+  require_floating("inv", a);
   detail::require_square("inv", a.shape());
   const Var lu = detail::lu_factor(a);
   require_regular("inv", a, lu);

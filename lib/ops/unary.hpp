@@ -87,7 +87,7 @@ struct Unary {
   static constexpr Reads reads[] = {reads_of_unary(F::reads)};
   F f;
 
-  TensorType infer(Operands x) const { return {floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
   template <class T>
   void eval(Operands x, View y, Write write) const {
     const auto kernel = kernels::table<T>().unary[functions::UnaryList::index_of<F>()];

@@ -27,7 +27,7 @@ struct CumulativeSum {
 
   TensorType infer(Operands x) const {
     if (x[0].shape().rank() == 0) throw ShapeError("cumulative_sum: x must not be a scalar");
-    return {x[0].dtype, x[0].shape()};
+    return {require_floating(name, x), x[0].shape()};
   }
   template <class T>  // float or double
   void eval(Operands x, View y, Write write) const {
@@ -37,7 +37,7 @@ struct CumulativeSum {
       for (std::int64_t k = 0; k < n; ++k) {
         const std::int64_t i = start + (from_the_end ? n - 1 - k : k);
         sum += x[0].as<T>()[i];
-        y.as<T>()[i] = write == Write::assign ? sum : y.as<T>()[i] + sum;
+        store(y.as<T>()[i], sum, write);
       }
     }
   }

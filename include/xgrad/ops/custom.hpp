@@ -30,6 +30,7 @@
 #include <utility>
 #include <vector>
 
+#include "xgrad/ops/checks.hpp"
 #include "xgrad/ops/dual.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/shape.hpp"
@@ -58,17 +59,7 @@ void with_float_type(DType dtype, Body&& body) {
 
 template <class T>
 void put_element(T& out, T value, Write write) {
-  out = write == Write::assign ? value : out + value;
-}
-
-inline TensorType elementwise_type(const char* name, Operands x) {
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (!is_floating(x[i].dtype))
-      throw DTypeError(text(name, ": operand ", i, " is ", x[i].dtype, ", not floating"));
-    if (x[i].dtype != x[0].dtype)
-      throw DTypeError(text(name, ": dtypes differ, ", x[0].dtype, " and ", x[i].dtype));
-  }
-  return {x[0].dtype, x[0].shape()};
+  store(out, value, write);
 }
 
 template <OpName Name, class Derivative>
@@ -81,7 +72,7 @@ struct ElementwiseGrad {
   void eval(Operands x, View dx, Write write) const {
     const T *u = x[0].as<T>(), *in = x[1].as<T>(), *out = x[2].as<T>();
     for (std::int64_t i = 0, n = dx.size(); i < n; ++i) {
-      put_element(dx.as<T>()[i], u[i] == 0 ? u[i] : static_cast<T>(u[i] * derivative(in[i], out[i])), write);
+      store(dx.as<T>()[i], u[i] == 0 ? u[i] : static_cast<T>(u[i] * derivative(in[i], out[i])), write);
     }
   }
 };
@@ -95,11 +86,11 @@ struct Elementwise {
   Function function;
   Derivative derivative;
 
-  TensorType infer(Operands x) const { return elementwise_type(name, x); }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
   template <class T>
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
-      put_element(y.as<T>()[i], static_cast<T>(function(x[0].as<T>()[i])), write);
+      store(y.as<T>()[i], static_cast<T>(function(x[0].as<T>()[i])), write);
     }
   }
   void vjp(Backward& b) const {
@@ -145,14 +136,14 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
                 "an elementwise lambda must take dual numbers: declare its parameters auto");
   Function function;
 
-  TensorType infer(Operands x) const { return elementwise_type(name, x); }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
   template <class T>
   void eval(Operands x, View y, Write write) const {
     using Number = decltype(seed<0, kBy...>(T{}));
     const std::array<const T*, sizeof...(kOperands)> in{x[kOperands].template as<T>()...};
     for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
       const auto value = static_cast<Number>(function(seed<kOperands, kBy...>(in[kOperands][i])...));
-      put_element(y.as<T>()[i], innermost_slope(value), write);
+      store(y.as<T>()[i], innermost_slope(value), write);
     }
   }
   void vjp(Backward& b) const {
@@ -177,16 +168,6 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
   }
 };
 
-inline Shape broadcast_shape(const char* name, std::span<const Shape> shapes) {
-  Shape all = shapes[0];
-  for (const Shape& shape : shapes) {
-    const Broadcast next = broadcast(all, shape);
-    if (!next.ok) throw ShapeError(text(name, ": shapes ", all, " and ", shape, " do not broadcast"));
-    all = next.shape;
-  }
-  return all;
-}
-
 /// Operand 0 is f's value, whose memory becomes the result's; the others are f's operands.
 template <OpName Name, class Vjp>
 struct CustomVjp {
@@ -196,10 +177,10 @@ struct CustomVjp {
   static constexpr std::size_t kMostOperands = 30;  // that `reads` can name
   Vjp cotangents;
 
-  TensorType infer(Operands x) const { return elementwise_type(name, x.first(1)); }
+  TensorType infer(Operands x) const { return {require_floating(name, x.first(1)), x[0].shape()}; }
   template <class T>
   void eval(Operands x, View y, Write write) const {
-    for (std::int64_t i = 0, n = y.size(); i < n; ++i) put_element(y.as<T>()[i], x[0].as<T>()[i], write);
+    for (std::int64_t i = 0, n = y.size(); i < n; ++i) store(y.as<T>()[i], x[0].as<T>()[i], write);
   }
   void vjp(Backward& b) const {
     std::vector<Var> x;
@@ -223,8 +204,8 @@ auto elementwise(Function function) {
     requires(sizeof...(X) > 0)
   {
     using Op = detail::DualElementwise<Name, Function, std::make_integer_sequence<int, sizeof...(X)>>;
-    const Shape shapes[] = {x.shape()...};
-    const Shape shape = detail::broadcast_shape(Name.text, shapes);
+    Shape shape;
+    ((shape = broadcast_shape(Name.text, shape, x.shape())), ...);
     return xgrad::apply(Op{function}, broadcast_to(x, shape)...);
   };
 }
