@@ -239,7 +239,7 @@ Svd svd(const Var& a) {
   return {u, drop_row(s), vh};
 }
 
-detail::OpTable detail::decomposition_ops() {
+detail::OpTable detail::decompositions_ops() {
   static constexpr const OpInfo* table[] = {&op_info<Cholesky>, &op_info<QrPacked>, &op_info<EighPacked>,
                                             &op_info<SvdPacked>};
   return table;
