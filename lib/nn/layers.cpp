@@ -10,6 +10,7 @@
 #include "xgrad/ops/loss.hpp"
 #include "xgrad/ops/random.hpp"
 #include "xgrad/ops/softmax.hpp"
+#include "xgrad/tape/flow.hpp"
 #include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::nn {
@@ -59,7 +60,9 @@ Dropout::Dropout(double probability, Generator& random) : p(probability), genera
   if (!(p >= 0 && p <= 1)) throw Error(xgrad::detail::text("dropout: p = ", p, " is not in [0, 1]"));
 }
 
-Var Dropout::operator()(const Var& x) { return training && p > 0 ? dropout(x, p, generator.key()) : x; }
+Var Dropout::operator()(const Var& x) {
+  return training && p > 0 ? dropout(x, p, generator.key()) : identity(x);
+}
 
 Var detail::add_penalty(Tape& tape, Var sum, const Parameter& parameter, double l2) {
   if (l2 == 0) return sum;

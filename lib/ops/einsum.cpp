@@ -10,6 +10,7 @@
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/linalg.hpp"
 #include "xgrad/ops/reduce.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
@@ -322,7 +323,7 @@ Var einsum(std::string_view subscripts, std::span<const Var> xs) {
     product = contract(product.summed_to(joined(kept, next.labels)),
                        next.summed_to(joined(kept, product.labels)), kept);
   }
-  return product.summed_to(result).ordered(result).value;
+  return identity(product.summed_to(result).ordered(result).value);
 }
 Var einsum(std::string_view subscripts, std::initializer_list<Var> xs) {
   return einsum(subscripts, std::span(xs.begin(), xs.size()));

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "lib/ops/common.hpp"
 #include "xgrad/ops/index.hpp"
 #include "xgrad/ops/shape.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
@@ -92,13 +94,13 @@ Var flip(const Var& x, const Axes& axes) {
   for (int i = 0; i < x.rank(); ++i) {
     if (mask.has(i)) y = slice(y, i, {}, {}, -1);
   }
-  return y;
+  return identity(std::move(y));
 }
 
 Var roll(const Var& x, std::int64_t shift, int axis) {
   const int a = normalize_axis("roll", axis, x.rank());
   const std::int64_t n = x.shape()[a], places = n > 0 ? (shift % n + n) % n : 0;
-  return places == 0 ? x : concat({slice(x, a, n - places), slice(x, a, 0, n - places)}, a);
+  return places == 0 ? identity(x) : concat({slice(x, a, n - places), slice(x, a, 0, n - places)}, a);
 }
 
 Var pad(const Var& x, const std::vector<Padding>& widths, double value) {
@@ -114,7 +116,7 @@ Var pad(const Var& x, const std::vector<Padding>& widths, double value) {
     };
     y = concat({margin(w.before), y, margin(w.after)}, i);
   }
-  return y;
+  return identity(std::move(y));
 }
 
 Var pad(const Var& x, const std::vector<Padding>& widths, PadMode mode) {
@@ -130,7 +132,7 @@ Var pad(const Var& x, const std::vector<Padding>& widths, PadMode mode) {
     };
     y = take(y, x.tape().constant({DType::int64, {w.before + n + w.after}}, fill), i);
   }
-  return y;
+  return identity(std::move(y));
 }
 
 Var tile(const Var& x, const std::vector<std::int64_t>& counts) {
@@ -147,7 +149,7 @@ Var tile(const Var& x, const std::vector<std::int64_t>& counts) {
     if (count != 1) y = reshape(repeat_blocks(y, axis, count), lengthened(y.shape(), axis, count));
     ++axis;
   }
-  return y;
+  return identity(std::move(y));
 }
 
 Var repeat(const Var& x, std::int64_t count, int axis) {

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <limits>
 #include <ostream>
+#include <utility>
 
 #include "lib/ops/common.hpp"
 #include "lib/ops/registry.hpp"
 #include "xgrad/ops/cumulative.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/shape.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
@@ -168,7 +170,7 @@ Var prod(const Var& x, const Axes& axes, bool keepdims) {
     const bool empty = x.shape()[axis] == 0;  // the sum of nothing and 1 is the product of nothing
     y = empty ? sum(y, axis, true) + 1.0 : slice(cumprod(y, axis), axis, -1);
   }
-  return keepdims ? y : reshape(y, detail::reduced_shape(x.shape(), mask, false));
+  return keepdims ? identity(std::move(y)) : reshape(y, detail::reduced_shape(x.shape(), mask, false));
 }
 Var max(const Var& x, const Axes& axes, bool keepdims) {
   return apply(Max{mask_of("max", x, axes), keepdims}, x);
@@ -196,7 +198,7 @@ Var logsumexp(const Var& x, const Axes& axes, bool keepdims) {
 }
 
 Var sum_to(Var x, const Shape& shape) {
-  if (x.shape() == shape) return x;
+  if (x.shape() == shape) return identity(std::move(x));
   if (!broadcasts_to(shape, x.shape())) {
     throw ShapeError(detail::text("sum_to: ", shape, " does not broadcast to ", x.shape()));
   }

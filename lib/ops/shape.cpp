@@ -8,6 +8,7 @@
 #include "lib/ops/registry.hpp"
 #include "lib/tensor/strided.hpp"
 #include "xgrad/ops/reduce.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
@@ -232,7 +233,7 @@ Var transpose(const Var& x, const std::vector<int>& axes) {
 
 Var swapaxes(const Var& x, int axis1, int axis2) {
   const int a = normalize_axis("swapaxes", axis1, x.rank()), b = normalize_axis("swapaxes", axis2, x.rank());
-  if (a == b) return x;
+  if (a == b) return identity(x);
   std::vector<int> axes(static_cast<std::size_t>(x.rank()));
   std::iota(axes.begin(), axes.end(), 0);
   std::swap(axes[static_cast<std::size_t>(a)], axes[static_cast<std::size_t>(b)]);
@@ -283,7 +284,7 @@ Var expand_dims(const Var& x, int axis) {
 }
 
 Var broadcast_to(const Var& x, const Shape& shape) {
-  return x.shape() == shape ? x : apply(BroadcastTo{shape}, x);
+  return x.shape() == shape ? identity(x) : apply(BroadcastTo{shape}, x);
 }
 
 Var concat(std::span<const Var> xs, int axis) {
