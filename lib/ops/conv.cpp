@@ -36,12 +36,12 @@ struct Convolution {
 
 /// How the work is cut: one matrix product for each image, group and block of rows of places. The cuts depend
 /// on the shapes alone, and so do the bits of the result.
-struct Cut {
+struct ConvPlan {
   Sliding sliding;
   Images channels;  // of one group
   std::int64_t images, groups, outputs, out_width, pixels, rows, shares;
 
-  Cut(const Convolution& c, const Shape& x, const Shape& y)
+  ConvPlan(const Convolution& c, const Shape& x, const Shape& y)
       : sliding(c.sliding),
         channels{x[1] / c.groups, c.height, c.width},
         images(x[0]),
@@ -113,16 +113,16 @@ struct Conv2d : Convolution {
   TensorType infer(Operands x) const {
     return {require_floating(name, x), Shape{x[0].shape()[0], x[1].shape()[0], out_height(), out_width()}};
   }
-  Cut cut(Operands x, const Shape& y) const { return {*this, x[0].shape(), y}; }
+  ConvPlan plan(Operands x, const Shape& y) const { return {*this, x[0].shape(), y}; }
   std::size_t workspace(Operands x) const {
-    const Cut c = cut(x, infer(x).shape);
+    const ConvPlan c = plan(x, infer(x).shape);
     return bytes(c.shares * c.columns_size(), x[0].dtype);
   }
   template <class T>
   void eval(Operands x, View y, Write write, void* workspace) const {
-    const Cut c = cut(x, y.shape());
+    const ConvPlan c = plan(x, y.shape());
     const bool biased = x.size() == 3;
-    c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
+    c.for_each_block(static_cast<T*>(workspace), [&](const ConvPlan::Block& block, T* columns) {
       const T* image = x[0].as<T>() + block.image;
       const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
       T* out = y.as<T>() + block.result;
@@ -136,7 +136,7 @@ struct Conv2d : Convolution {
            c.is_direct() ? image : columns, biased || write == Write::accumulate ? T(1) : T(0), out);
     });
   }
-  double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
+  double flops(Operands x, const Shape& y) const { return plan(x, y).flops(); }
   void vjp(Backward& b) const;
 };
 
@@ -148,15 +148,15 @@ struct ConvTranspose2d : Convolution {
   TensorType infer(Operands x) const {
     return {require_floating(name, x), Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
   }
-  Cut cut(Operands y, const Shape& x) const { return {*this, x, y[0].shape()}; }
+  ConvPlan plan(Operands y, const Shape& x) const { return {*this, x, y[0].shape()}; }
   std::size_t workspace(Operands x) const {
-    const Cut c = cut(x, infer(x).shape);
+    const ConvPlan c = plan(x, infer(x).shape);
     return bytes(c.shares * c.columns_size(), x[0].dtype);
   }
   template <class T>
   void eval(Operands x, View y, Write write, void* workspace) const {
-    const Cut c = cut(x, y.shape());
-    c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
+    const ConvPlan c = plan(x, y.shape());
+    c.for_each_block(static_cast<T*>(workspace), [&](const ConvPlan::Block& block, T* columns) {
       T* image = y.as<T>() + block.image;
       const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
       const bool add = c.is_direct() && write == Write::accumulate;
@@ -167,7 +167,7 @@ struct ConvTranspose2d : Convolution {
       kernels::table<T>().col2im(columns, c.channels, sliding, block.rows, image);
     });
   }
-  double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
+  double flops(Operands x, const Shape& y) const { return plan(x, y).flops(); }
   void vjp(Backward& b) const;
 };
 
@@ -180,18 +180,18 @@ struct ConvWeightGrad : Convolution {
     return {require_floating(name, x),
             Shape{x[1].shape()[1], x[0].shape()[1] / groups, sliding.window[0], sliding.window[1]}};
   }
-  Cut cut(Operands x) const { return {*this, x[0].shape(), x[1].shape()}; }
+  ConvPlan plan(Operands x) const { return {*this, x[0].shape(), x[1].shape()}; }
   std::size_t workspace(Operands x) const {
-    const Cut c = cut(x);
+    const ConvPlan c = plan(x);
     return bytes(c.shares * (c.columns_size() + c.weights()), x[0].dtype);
   }
   // Each share adds up a sum of its own, whatever thread it runs on; then these are added in their order.
   template <class T>
   void eval(Operands x, View dw, Write write, void* workspace) const {
-    const Cut c = cut(x);
+    const ConvPlan c = plan(x);
     T* sums = static_cast<T*>(workspace);
     std::fill_n(sums, c.shares * c.weights(), T(0));
-    c.for_each_block(sums + c.shares * c.weights(), [&](const Cut::Block& block, T* columns) {
+    c.for_each_block(sums + c.shares * c.weights(), [&](const ConvPlan::Block& block, T* columns) {
       const T* image = x[0].as<T>() + block.image;
       if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, sliding, block.rows, columns);
       gemm({.m = c.outputs,
@@ -209,7 +209,7 @@ struct ConvWeightGrad : Convolution {
       for (std::int64_t i = 0; i < c.weights(); ++i) out[i] += sums[i];
     }
   }
-  double flops(Operands x, const Shape&) const { return cut(x).flops(); }
+  double flops(Operands x, const Shape&) const { return plan(x).flops(); }
   void vjp(Backward& b) const {
     b.dx(0) += apply(ConvTranspose2d{*this}, b.x(1), b.dy());
     b.dx(1) += apply(Conv2d{*this}, b.x(0), b.dy());

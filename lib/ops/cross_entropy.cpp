@@ -45,7 +45,7 @@ DType check_rows(const char* op, const ConstView& x, const ConstView& t) {
 // The op of logits ----------------------------------------------------------------------------------------
 
 /// One loss per row, reduced, and back.
-struct OverRows {
+struct RowLoss {
   Reduction reduction;
 
   bool kept() const { return reduction == Reduction::none; }
@@ -83,9 +83,52 @@ struct RowLogSumExp {
   }
 };
 
+struct SoftmaxCrossEntropy : RowLoss {
+  static constexpr const char* name = "softmax_cross_entropy";
+  static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2), reads_x(0), kReadsNothing};
+  TensorType infer(Operands x) const { return {x[0].dtype, shape(x[0].shape()[0])}; }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    const std::int64_t rows = x[0].shape()[0];
+    T* out = y.as<T>();
+    // Shares of rows, each with a total of its own; these are added up in their order.
+    constexpr std::int64_t kShares = 64;
+    double totals[kShares] = {};
+    const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kPiece, 1, std::min(kShares, rows));
+    parallel_for(shares, [&](std::int64_t share) {
+      for (std::int64_t r = share * rows / shares; r < (share + 1) * rows / shares; ++r) {
+        const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
+        if (kept()) store(out[r], static_cast<T>(loss), write);
+        totals[share] += loss;
+      }
+    });
+    if (kept()) return;
+    const double total = std::accumulate(totals, totals + shares, 0.0);
+    store(*out, static_cast<T>(total / divisor(rows)), write);
+  }
+  template <class T>
+  static double row(const ConstView& x, const ConstView& targets, T lse, std::int64_t r) {
+    const std::int64_t classes = x.shape()[1];
+    const T* logits = x.as<T>() + r * classes;
+    const auto term = [&](std::int64_t c) {
+      return static_cast<double>(lse) - static_cast<double>(logits[c]);
+    };
+    if (is_integer(targets.dtype)) return term(Indices(targets)[r]);
+    // sum(t (lse - x)), where an entry of t = 0 counts nothing even at a logit of -inf.
+    const T* t = targets.as<T>() + r * classes;
+    double loss = 0;
+    for (std::int64_t c = 0; c < classes; ++c) {
+      if (t[c] != 0) loss += static_cast<double>(t[c]) * term(c);
+    }
+    return loss;
+  }
+  void vjp(
+      Backward& b) const;  // dx = (softmax(x) sum(t) - t) f, dt = -log_softmax(x) f, f the row's factor of u
+};
+
 /// (softmax(x) sum(t) - t) u for every row, where u is its share of the cotangent. A row with t = 0 gets 0,
 /// whatever its logits.
-struct SoftmaxCrossEntropyGrad : OverRows {
+struct SoftmaxCrossEntropyGrad : RowLoss {
   static constexpr const char* name = "softmax_cross_entropy_grad";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2),
                                     reads_x(0) | reads_x(1) | reads_x(2), reads_x(0) | reads_x(1),
@@ -136,50 +179,10 @@ struct SoftmaxCrossEntropyGrad : OverRows {
   }
 };
 
-struct SoftmaxCrossEntropy : OverRows {
-  static constexpr const char* name = "softmax_cross_entropy";
-  static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2), reads_x(0), kReadsNothing};
-  TensorType infer(Operands x) const { return {x[0].dtype, shape(x[0].shape()[0])}; }
-  template <class T>
-  void eval(Operands x, View y, Write write) const {
-    const std::int64_t rows = x[0].shape()[0];
-    T* out = y.as<T>();
-    // Shares of rows, each with a total of its own; these are added up in their order.
-    constexpr std::int64_t kShares = 64;
-    double totals[kShares] = {};
-    const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kPiece, 1, std::min(kShares, rows));
-    parallel_for(shares, [&](std::int64_t share) {
-      for (std::int64_t r = share * rows / shares; r < (share + 1) * rows / shares; ++r) {
-        const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
-        if (kept()) store(out[r], static_cast<T>(loss), write);
-        totals[share] += loss;
-      }
-    });
-    if (kept()) return;
-    const double total = std::accumulate(totals, totals + shares, 0.0);
-    store(*out, static_cast<T>(total / divisor(rows)), write);
-  }
-  template <class T>
-  static double row(const ConstView& x, const ConstView& targets, T lse, std::int64_t r) {
-    const std::int64_t classes = x.shape()[1];
-    const T* logits = x.as<T>() + r * classes;
-    const auto term = [&](std::int64_t c) {
-      return static_cast<double>(lse) - static_cast<double>(logits[c]);
-    };
-    if (is_integer(targets.dtype)) return term(Indices(targets)[r]);
-    // sum(t (lse - x)), where an entry of t = 0 counts nothing even at a logit of -inf.
-    const T* t = targets.as<T>() + r * classes;
-    double loss = 0;
-    for (std::int64_t c = 0; c < classes; ++c) {
-      if (t[c] != 0) loss += static_cast<double>(t[c]) * term(c);
-    }
-    return loss;
-  }
-  void vjp(Backward& b) const {
-    b.dx(0) += apply(SoftmaxCrossEntropyGrad{reduction}, b.x(0), b.x(1), b.dy(), b.x(2));
-    b.dx(1) += [&] { return -cotangent_mul(share(b.dy(), b.x_shape(0)[0]), log_softmax(b.x(0))); };
-  }
-};
+void SoftmaxCrossEntropy::vjp(Backward& b) const {
+  b.dx(0) += apply(SoftmaxCrossEntropyGrad{reduction}, b.x(0), b.x(1), b.dy(), b.x(2));
+  b.dx(1) += [&] { return -cotangent_mul(share(b.dy(), b.x_shape(0)[0]), log_softmax(b.x(0))); };
+}
 
 // Options -------------------------------------------------------------------------------------------------
 

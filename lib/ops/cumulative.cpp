@@ -62,6 +62,20 @@ struct CumSum : Direction {
   void vjp(Backward& b) const { b.dx(0) += apply(CumSum{turned()}, b.dy()); }
 };
 
+struct CumProd : Direction {
+  static constexpr const char* name = "cumprod";
+  static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    scan(extents(y), reverse, 1, y.as<T>(), write, [in = x[0].as<T>()](std::int64_t at, double product) {
+      return product * static_cast<double>(in[at]);
+    });
+  }
+  // With v[i] = dy[i] + x[i + 1] v[i + 1], the cotangent of y[i] = x[i] y[i - 1]: dx[i] = v[i] y[i - 1]
+  void vjp(Backward& b) const;
+};
+
 /// y[i] = b[i] + a[i] y[i - 1], for operands a and b. Its derivative is such a recurrence the other way.
 struct LinearRecurrence : Direction {
   static constexpr const char* name = "linear_recurrence";
@@ -83,23 +97,11 @@ struct LinearRecurrence : Direction {
   }
 };
 
-struct CumProd : Direction {
-  static constexpr const char* name = "cumprod";
-  static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
-  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
-  template <class T>
-  void eval(Operands x, View y, Write write) const {
-    scan(extents(y), reverse, 1, y.as<T>(), write, [in = x[0].as<T>()](std::int64_t at, double product) {
-      return product * static_cast<double>(in[at]);
-    });
-  }
-  // With v[i] = dy[i] + x[i + 1] v[i + 1], the cotangent of y[i] = x[i] y[i - 1]: dx[i] = v[i] y[i - 1]
-  void vjp(Backward& b) const {
-    const Direction back = turned();
-    const Var v = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
-    b.dx(0) += cotangent_mul(v, previous(b.y(), 1));
-  }
-};
+void CumProd::vjp(Backward& b) const {
+  const Direction back = turned();
+  const Var v = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
+  b.dx(0) += cotangent_mul(v, previous(b.y(), 1));
+}
 
 }  // namespace
 

@@ -17,9 +17,9 @@ namespace {
 using detail::swap_axes;
 
 /// The extents of a [..., m, n], and k = min(m, n).
-struct Extents {
+struct MatrixExtents {
   std::int64_t m, n, k;
-  explicit Extents(const Shape& a) : m(a[a.rank() - 2]), n(a[a.rank() - 1]), k(std::min(m, n)) {}
+  explicit MatrixExtents(const Shape& a) : m(a[a.rank() - 2]), n(a[a.rank() - 1]), k(std::min(m, n)) {}
 };
 
 /// The next elements of each row, from `start` on, as matrices.
@@ -32,7 +32,7 @@ Var take(const Var& packed, std::int64_t& start, std::int64_t rows, std::int64_t
 /// Calls decompose(matrix, row) for every matrix of x; a row it returns false for becomes NaN.
 template <class T, class Decompose>
 void for_each_matrix(const ConstView& x, const View& y, Write write, Decompose&& decompose) {
-  const Extents e(x.shape());
+  const MatrixExtents e(x.shape());
   const std::int64_t size = e.m * e.n, count = detail::batch_of(x.shape()).size();
   detail::write_through<T>(y, write, [&](T* out) {
     const std::int64_t row = count == 0 ? 0 : y.size() / count;
@@ -64,7 +64,7 @@ struct Cholesky {
   }
   template <class T>
   void eval(Operands x, View y, Write write) const {
-    const Extents e(y.shape());
+    const MatrixExtents e(y.shape());
     for_each_matrix<T>(x[0], y, write, [&](const T* a, T* l) {
       std::copy_n(a, e.n * e.n, l);
       return lapack::cholesky(e.n, l);
@@ -81,19 +81,19 @@ struct Cholesky {
 struct QrPacked {
   static constexpr const char* name = "qr";
   static constexpr Reads reads[] = {kReadsOutput};
-  static Qr parts(const Var& y, const Extents& e) {
+  static Qr parts(const Var& y, const MatrixExtents& e) {
     std::int64_t at = 0;
     const Var q = take(y, at, e.m, e.k);
     return {q, take(y, at, e.k, e.n)};
   }
   TensorType infer(Operands x) const {
     detail::require_matrices(name, x[0].shape());
-    const Extents e(x[0].shape());
+    const MatrixExtents e(x[0].shape());
     return packed(name, x, e.m * e.k + e.k * e.n);
   }
   template <class T>
   void eval(Operands x, View y, Write write) const {
-    const Extents e(x[0].shape());
+    const MatrixExtents e(x[0].shape());
     for_each_matrix<T>(x[0], y, write, [&](const T* a, T* q) {
       lapack::qr(e.m, e.n, a, q, q + e.m * e.k);
       return true;
@@ -102,7 +102,7 @@ struct QrPacked {
   // For a square r. A wide a = [X, Y] has r = [S, q' Y]: X = q S is such a decomposition, and Y is a factor
   // of the rest.
   void vjp(Backward& b) const {
-    const Extents e(b.x_shape(0));
+    const MatrixExtents e(b.x_shape(0));
     const auto [q, r] = parts(b.y(), e);
     auto [dq, dr] = parts(b.dy(), e);
     const bool wide = e.n > e.k;
@@ -132,18 +132,18 @@ struct EighPacked {
   }
   TensorType infer(Operands x) const {
     detail::require_square(name, x[0].shape());
-    const Extents e(x[0].shape());
+    const MatrixExtents e(x[0].shape());
     return packed(name, x, e.n + e.n * e.n);
   }
   template <class T>
   void eval(Operands x, View y, Write write) const {
-    const Extents e(x[0].shape());
+    const MatrixExtents e(x[0].shape());
     for_each_matrix<T>(x[0], y, write,
                        [&](const T* a, T* values) { return lapack::eigh(e.n, a, values, values + e.n); });
   }
   // Where no vector is used the quotient is 0 even for equal values, by cotangent_div.
   void vjp(Backward& b) const {
-    const Extents e(b.x_shape(0));
+    const MatrixExtents e(b.x_shape(0));
     const auto [w, v] = parts(b.y(), e.n);
     const auto [dw, dv] = parts(b.dy(), e.n);
     const Var one = detail::eye(v, e.n);
@@ -157,26 +157,26 @@ struct SvdPacked {
   static constexpr const char* name = "svd";
   static constexpr Reads reads[] = {kReadsOutput};
   /// The values as [..., 1, k].
-  static Svd parts(const Var& y, const Extents& e) {
+  static Svd parts(const Var& y, const MatrixExtents& e) {
     std::int64_t at = 0;
     const Var u = take(y, at, e.m, e.k), s = take(y, at, 1, e.k);
     return {u, s, take(y, at, e.k, e.n)};
   }
   TensorType infer(Operands x) const {
     detail::require_matrices(name, x[0].shape());
-    const Extents e(x[0].shape());
+    const MatrixExtents e(x[0].shape());
     return packed(name, x, e.m * e.k + e.k + e.k * e.n);
   }
   template <class T>
   void eval(Operands x, View y, Write write) const {
-    const Extents e(x[0].shape());
+    const MatrixExtents e(x[0].shape());
     for_each_matrix<T>(x[0], y, write, [&](const T* a, T* u) {
       T* s = u + e.m * e.k;
       return lapack::svd(e.m, e.n, a, u, s, s + e.k);
     });
   }
   void vjp(Backward& b) const {
-    const Extents e(b.x_shape(0));
+    const MatrixExtents e(b.x_shape(0));
     const auto [u, s, vh] = parts(b.y(), e);
     const auto [du, ds, dvh] = parts(b.dy(), e);
     const Var one = detail::eye(s, e.k), column = swap_axes(s);
@@ -204,7 +204,7 @@ Var drop_row(const Var& x) {
 /// @throws E when the first element of a row says that the matrix could not be decomposed.
 template <class E>
 void require_decomposed(const char* op, const Var& a, const Var& packed, const char* fact) {
-  const Extents e(a.shape());
+  const MatrixExtents e(a.shape());
   if (e.k == 0) return;
   const std::int64_t count = detail::batch_of(a.shape()).size(), row = count ? packed.size() / count : 0;
   detail::require_good<E>(
@@ -222,7 +222,7 @@ Var cholesky(const Var& a) {
 
 Qr qr(const Var& a) {
   const Var y = apply(QrPacked{}, a);
-  return QrPacked::parts(y, Extents(a.shape()));
+  return QrPacked::parts(y, MatrixExtents(a.shape()));
 }
 
 Eigh eigh(const Var& a) {
@@ -235,7 +235,7 @@ Eigh eigh(const Var& a) {
 Svd svd(const Var& a) {
   const Var y = apply(SvdPacked{}, a);
   require_decomposed<NonFinite>("svd", a, y, kNotFinite);
-  const auto [u, s, vh] = SvdPacked::parts(y, Extents(a.shape()));
+  const auto [u, s, vh] = SvdPacked::parts(y, MatrixExtents(a.shape()));
   return {u, drop_row(s), vh};
 }
 

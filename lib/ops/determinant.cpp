@@ -94,6 +94,52 @@ void cofactors_along(std::int64_t n, const T* a, const T* direction, T beta, T* 
   gemm({n, n, n}, sign, w, vh, beta, out);
 }
 
+/// Writes of(n, factors, exchanges) for each of a's matrices.
+template <class T, class Of>
+void for_each_factored(const ConstView& a, const ConstView& lu, const View& y, Write write, Of&& of) {
+  const std::int64_t n = a.shape()[a.shape().rank() - 1];
+  const T* factors = lu.as<T>();
+  for (std::int64_t i = 0; i < y.size(); ++i, factors += n * n + n) {
+    store(y.as<T>()[i], of(n, factors, factors + n * n), write);
+  }
+}
+
+// The operands of Det, SlogdetSign and SlogdetLogAbs are a and its factors.
+
+struct Det {
+  static constexpr const char* name = "det";
+  static constexpr Reads reads[] = {reads_x(0), kReadsNothing};
+  TensorType infer(Operands x) const { return {x[0].dtype, detail::batch_of(x[0].shape())}; }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    for_each_factored<T>(x[0], x[1], y, write, [](std::int64_t n, const T* lu, const T* exchanges) {
+      T product = lapack::lu_sign(n, lu, exchanges);
+      for (std::int64_t i = 0; i < n; ++i) product *= std::abs(lu[i * n + i]);
+      return product;
+    });
+  }
+  void vjp(Backward& b) const;  // da = u times the cofactors
+};
+
+/// Operand a.
+struct Cofactors {
+  static constexpr const char* name = "cofactors";
+  static constexpr Reads reads[] = {reads_x(0)};
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
+    for (std::int64_t i = 0; i < y.size(); i += size) {
+      cofactors(n, x[0].as<T>() + i, write == Write::assign ? T(0) : T(1), y.as<T>() + i);
+    }
+  }
+  void vjp(Backward& b) const;  // da: their derivative along u
+};
+
+void Det::vjp(Backward& b) const {
+  b.dx(0) += cotangent_mul(detail::as_matrices(b.dy()), apply(Cofactors{}, b.x(0)));
+}
+
 /// Operands a and a direction: the derivative of the cofactors along it, which is its own transpose.
 struct CofactorsAlong {
   static constexpr const char* name = "cofactors_along";
@@ -123,48 +169,7 @@ struct CofactorsAlong {
   }
 };
 
-struct Cofactors {
-  static constexpr const char* name = "cofactors";
-  static constexpr Reads reads[] = {reads_x(0)};
-  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
-  template <class T>
-  void eval(Operands x, View y, Write write) const {
-    const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
-    for (std::int64_t i = 0; i < y.size(); i += size) {
-      cofactors(n, x[0].as<T>() + i, write == Write::assign ? T(0) : T(1), y.as<T>() + i);
-    }
-  }
-  void vjp(Backward& b) const { b.dx(0) += apply(CofactorsAlong{}, b.x(0), b.dy()); }
-};
-
-/// Writes of(n, factors, exchanges) for each of a's matrices.
-template <class T, class Of>
-void for_each_factored(const ConstView& a, const ConstView& lu, const View& y, Write write, Of&& of) {
-  const std::int64_t n = a.shape()[a.shape().rank() - 1];
-  const T* factors = lu.as<T>();
-  for (std::int64_t i = 0; i < y.size(); ++i, factors += n * n + n) {
-    store(y.as<T>()[i], of(n, factors, factors + n * n), write);
-  }
-}
-
-// The operands of these are a and its factors.
-
-struct Det {
-  static constexpr const char* name = "det";
-  static constexpr Reads reads[] = {reads_x(0), kReadsNothing};
-  TensorType infer(Operands x) const { return {x[0].dtype, detail::batch_of(x[0].shape())}; }
-  template <class T>
-  void eval(Operands x, View y, Write write) const {
-    for_each_factored<T>(x[0], x[1], y, write, [](std::int64_t n, const T* lu, const T* exchanges) {
-      T product = lapack::lu_sign(n, lu, exchanges);
-      for (std::int64_t i = 0; i < n; ++i) product *= std::abs(lu[i * n + i]);
-      return product;
-    });
-  }
-  void vjp(Backward& b) const {
-    b.dx(0) += cotangent_mul(detail::as_matrices(b.dy()), apply(Cofactors{}, b.x(0)));
-  }
-};
+void Cofactors::vjp(Backward& b) const { b.dx(0) += apply(CofactorsAlong{}, b.x(0), b.dy()); }
 
 struct SlogdetSign {
   static constexpr const char* name = "slogdet_sign";

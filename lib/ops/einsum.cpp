@@ -36,7 +36,7 @@ Labels joined(Labels a, const Labels& b) {
 }
 
 /// A tensor whose axes have names.
-struct Named {
+struct NamedTensor {
   Var value;
   Labels labels;
 
@@ -46,17 +46,17 @@ struct Named {
     for (int label : some) n *= extent(label);
     return n;
   }
-  Named ordered(const Labels& order) const {
+  NamedTensor ordered(const Labels& order) const {
     if (labels == order) return *this;
     std::vector<int> axes;
     for (int label : order) axes.push_back(position(labels, label));
     return {transpose(value, axes), order};
   }
   /// Summed over the axes that are not among `kept`.
-  Named summed_to(const Labels& kept) const {
+  NamedTensor summed_to(const Labels& kept) const {
     std::vector<int> axes;
     for (int label : common(labels, kept, false)) axes.push_back(position(labels, label));
-    return axes.empty() ? *this : Named{sum(value, axes), common(labels, kept)};
+    return axes.empty() ? *this : NamedTensor{sum(value, axes), common(labels, kept)};
   }
 };
 
@@ -80,7 +80,7 @@ struct Stack {
   Var value;
   bool transposed;
 };
-Stack stack(const Named& x, const Labels& batch, const Labels& first, const Labels& second) {
+Stack stack(const NamedTensor& x, const Labels& batch, const Labels& first, const Labels& second) {
   const Labels order = joined(joined(batch, first), second);
   const std::int64_t b = x.size(batch), m = x.size(first), n = x.size(second);
   if (x.labels != order && x.labels == joined(joined(batch, second), first))
@@ -89,7 +89,7 @@ Stack stack(const Named& x, const Labels& batch, const Labels& first, const Labe
 }
 
 /// The sum of the products of x and y over the labels that both have and `kept` has not.
-Named contract(const Named& x, const Named& y, const Labels& kept) {
+NamedTensor contract(const NamedTensor& x, const NamedTensor& y, const Labels& kept) {
   const Labels both = common(x.labels, y.labels), batch = common(both, kept),
                inner = common(both, kept, false);
   const Labels left = common(x.labels, both, false), right = common(y.labels, both, false);
@@ -164,7 +164,7 @@ std::string name_of(int label) {
 }
 
 /// Operand k as a named tensor; its repeated letters are still there. @throws ShapeError
-Named name_axes(const Labels& term, const Var& x, std::size_t k) {
+NamedTensor name_axes(const Labels& term, const Var& x, std::size_t k) {
   const int letters =
       static_cast<int>(std::count_if(term.begin(), term.end(), [](int l) { return l < kEllipsis; }));
   const bool ellipsis = has(term, kEllipsis);
@@ -176,7 +176,7 @@ Named name_axes(const Labels& term, const Var& x, std::size_t k) {
 }
 
 /// The full extent of every label. @throws ShapeError when they disagree.
-std::map<int, std::int64_t> extents_of(const std::vector<Named>& operands) {
+std::map<int, std::int64_t> extents_of(const std::vector<NamedTensor>& operands) {
   std::map<int, std::int64_t> extents;
   for (std::size_t k = 0; k < operands.size(); ++k) {
     const Shape& shape = operands[k].value.shape();
@@ -195,7 +195,7 @@ std::map<int, std::int64_t> extents_of(const std::vector<Named>& operands) {
 
 /// Each label once: diagonals in place of repeated ones. An axis that broadcasting repeats is left out, which
 /// comes to the same.
-Named simplified(Named x, const std::map<int, std::int64_t>& extents) {
+NamedTensor simplified(NamedTensor x, const std::map<int, std::int64_t>& extents) {
   for (std::size_t i = 0; i < x.labels.size();) {
     const int label = x.labels[i];
     const auto first = x.labels.begin() + static_cast<std::ptrdiff_t>(i);
@@ -216,7 +216,7 @@ Named simplified(Named x, const std::map<int, std::int64_t>& extents) {
     shape.push_back(x.extent(label));
     labels.push_back(label);
   }
-  return labels == x.labels ? x : Named{reshape(x.value, shape), labels};
+  return labels == x.labels ? x : NamedTensor{reshape(x.value, shape), labels};
 }
 
 /// The labels of the result. @throws ShapeError
@@ -267,7 +267,8 @@ Var tensordot(const Var& x, const Var& y, const std::vector<int>& x_axes, const 
   const std::vector<int> xa = normalize_axes("x", x, x_axes), ya = normalize_axes("y", y, y_axes);
   if (xa.size() != ya.size())
     throw ShapeError(detail::text("tensordot: ", xa.size(), " axes of x and ", ya.size(), " of y"));
-  Named a{x, Labels(static_cast<std::size_t>(x.rank()))}, b{y, Labels(static_cast<std::size_t>(y.rank()))};
+  NamedTensor a{x, Labels(static_cast<std::size_t>(x.rank()))},
+      b{y, Labels(static_cast<std::size_t>(y.rank()))};
   std::iota(a.labels.begin(), a.labels.end(), 0);
   std::iota(b.labels.begin(), b.labels.end(), x.rank());
   const Labels kept = joined(a.labels, b.labels);
@@ -308,17 +309,17 @@ Var einsum(std::string_view subscripts, std::span<const Var> xs) {
   std::vector<ConstView> types;
   for (const Var& x : xs) types.push_back({nullptr, x.dtype(), &x.shape()});
   require_floating("einsum", types);
-  std::vector<Named> operands;
+  std::vector<NamedTensor> operands;
   for (std::size_t k = 0; k < xs.size(); ++k) operands.push_back(name_axes(s.terms[k], xs[k], k));
   const auto extents = extents_of(operands);
   const Labels result = result_of(s, extents);
-  for (Named& x : operands) x = simplified(std::move(x), extents);
-  Named product = operands[0];
+  for (NamedTensor& x : operands) x = simplified(std::move(x), extents);
+  NamedTensor product = operands[0];
   for (std::size_t k = 1; k < operands.size(); ++k) {
     Labels kept = result;
     for (std::size_t later = k + 1; later < operands.size(); ++later)
       kept = joined(kept, operands[later].labels);
-    const Named& next = operands[k];
+    const NamedTensor& next = operands[k];
     // What only one of the two has and nobody wants is summed over first.
     product = contract(product.summed_to(joined(kept, next.labels)),
                        next.summed_to(joined(kept, product.labels)), kept);

@@ -52,6 +52,27 @@ void require_fit(const char* op, const Shape& x, const Shape& index, int axis) {
   if (!fits) throw ShapeError(detail::text(op, ": index ", index, " does not fit ", x, " along axis ", axis));
 }
 
+struct Gather {
+  static constexpr const char* name = "gather";
+  static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
+  int axis;
+  TensorType infer(Operands x) const {
+    detail::require_index_dtype(name, x[1].dtype);
+    require_fit(name, x[0].shape(), x[1].shape(), axis);
+    return {x[0].dtype, x[1].shape()};
+  }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch_all(y.dtype, [&]<class T>() {
+      const T* in = x[0].as<T>();
+      T* out = y.as<T>();
+      for_each_index(x[1], axis, x[0].shape()[axis],
+                     [&](std::int64_t from, std::int64_t to) { store(out[to], in[from], write); });
+    });
+  }
+  void vjp(Backward& b) const;  // dx: u added at the places that were read
+  void describe(std::ostream& out) const { out << "axis=" << axis; }
+};
+
 struct ScatterAdd {
   static constexpr const char* name = "scatter_add";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
@@ -73,32 +94,42 @@ struct ScatterAdd {
     if (write == Write::assign) std::fill_n(out, y.size(), T(0));
     for_each_index(x[1], axis, extent, [&](std::int64_t to, std::int64_t from) { out[to] += in[from]; });
   }
-  void vjp(Backward& b) const;
+  // dx: u at the places that were added to
+  void vjp(Backward& b) const { b.dx(0) += apply(Gather{axis}, b.dy(), b.x(1)); }
   void describe(std::ostream& out) const { out << "axis=" << axis << ", extent=" << extent; }
 };
 
-struct Gather {
-  static constexpr const char* name = "gather";
+void Gather::vjp(Backward& b) const {
+  b.dx(0) += apply(ScatterAdd{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1));
+}
+
+struct Take {
+  static constexpr const char* name = "take";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
   int axis;
   TensorType infer(Operands x) const {
-    detail::require_index_dtype(name, x[1].dtype);
-    require_fit(name, x[0].shape(), x[1].shape(), axis);
-    return {x[0].dtype, x[1].shape()};
+    Shape shape;
+    for (int i = 0; i < axis; ++i) shape.push_back(x[0].shape()[i]);
+    for (std::int64_t extent : x[1].shape()) shape.push_back(extent);
+    for (int i = axis + 1; i < x[0].shape().rank(); ++i) shape.push_back(x[0].shape()[i]);
+    return {x[0].dtype, shape};
   }
   void eval(Operands x, View y, Write write) const {
     detail::dispatch_all(y.dtype, [&]<class T>() {
+      const Indices indices(x[1]);
+      const auto e = detail::extents_about(x[0].shape(), axis);
       const T* in = x[0].as<T>();
       T* out = y.as<T>();
-      for_each_index(x[1], axis, x[0].shape()[axis],
-                     [&](std::int64_t from, std::int64_t to) { store(out[to], in[from], write); });
+      for (std::int64_t o = 0; o < e.outer; ++o, in += e.n * e.inner) {
+        for (std::int64_t k = 0; k < x[1].size(); ++k, out += e.inner) {
+          detail::put_run(in + indices[k] * e.inner, 1, out, e.inner, write);
+        }
+      }
     });
   }
-  void vjp(Backward& b) const { b.dx(0) += apply(ScatterAdd{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1)); }
+  void vjp(Backward& b) const;  // dx: u added to the slices that were read
   void describe(std::ostream& out) const { out << "axis=" << axis; }
 };
-
-void ScatterAdd::vjp(Backward& b) const { b.dx(0) += apply(Gather{axis}, b.dy(), b.x(1)); }
 
 /// The reverse of take: zeros of extent `extent` along the axis, to which x's elements are added.
 struct TakeGrad {
@@ -129,39 +160,11 @@ struct TakeGrad {
       }
     }
   }
-  void vjp(Backward& b) const;
+  void vjp(Backward& b) const { b.dx(0) += apply(Take{axis}, b.dy(), b.x(1)); }
   void describe(std::ostream& out) const { out << "axis=" << axis << ", extent=" << extent; }
 };
 
-struct Take {
-  static constexpr const char* name = "take";
-  static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
-  int axis;
-  TensorType infer(Operands x) const {
-    Shape shape;
-    for (int i = 0; i < axis; ++i) shape.push_back(x[0].shape()[i]);
-    for (std::int64_t extent : x[1].shape()) shape.push_back(extent);
-    for (int i = axis + 1; i < x[0].shape().rank(); ++i) shape.push_back(x[0].shape()[i]);
-    return {x[0].dtype, shape};
-  }
-  void eval(Operands x, View y, Write write) const {
-    detail::dispatch_all(y.dtype, [&]<class T>() {
-      const Indices indices(x[1]);
-      const auto e = detail::extents_about(x[0].shape(), axis);
-      const T* in = x[0].as<T>();
-      T* out = y.as<T>();
-      for (std::int64_t o = 0; o < e.outer; ++o, in += e.n * e.inner) {
-        for (std::int64_t k = 0; k < x[1].size(); ++k, out += e.inner) {
-          detail::put_run(in + indices[k] * e.inner, 1, out, e.inner, write);
-        }
-      }
-    });
-  }
-  void vjp(Backward& b) const { b.dx(0) += apply(TakeGrad{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1)); }
-  void describe(std::ostream& out) const { out << "axis=" << axis; }
-};
-
-void TakeGrad::vjp(Backward& b) const { b.dx(0) += apply(Take{axis}, b.dy(), b.x(1)); }
+void Take::vjp(Backward& b) const { b.dx(0) += apply(TakeGrad{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1)); }
 
 Var take_checked(const char* op, const Var& x, const Var& index, int axis) {
   const int a = normalize_axis(op, axis, x.rank());

@@ -16,15 +16,15 @@ using detail::scalar_like;
 using detail::text;
 
 /// An operand under the name that errors call it.
-struct Named {
+struct Operand {
   const char* name;
   const Var& value;
 };
 
 /// @throws DTypeError, ShapeError unless all have one floating dtype and one shape.
-void require_alike(const char* op, std::initializer_list<Named> operands) {
-  const Named& first = *operands.begin();
-  for (const Named& x : operands) {
+void require_alike(const char* op, std::initializer_list<Operand> operands) {
+  const Operand& first = *operands.begin();
+  for (const Operand& x : operands) {
     if (!is_floating(x.value.dtype()))
       throw DTypeError(text(op, ": ", x.name, " is ", x.value.dtype(), ", not floating"));
     if (x.value.dtype() != first.value.dtype()) {

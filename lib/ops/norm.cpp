@@ -46,6 +46,19 @@ struct Normalization {
   }
 };
 
+struct Normalize : Normalization {
+  static constexpr const char* name = "normalize";
+  static constexpr Reads reads[] = {reads_x(0)};
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    for_each_range(extents(y.shape()), [&](const kernels::Extents& e, kernels::Range which) {
+      kernels::table<T>().normalize(x[0].as<T>(), e, which, eps, centred, y.as<T>(), write);
+    });
+  }
+  void vjp(Backward& b) const;  // dx = s (u - mean(u) - y mean(u y)), s the scale of y
+};
+
 struct NormalizeGrad : Normalization {
   static constexpr const char* name = "normalize_grad";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
@@ -73,18 +86,7 @@ struct NormalizeGrad : Normalization {
   }
 };
 
-struct Normalize : Normalization {
-  static constexpr const char* name = "normalize";
-  static constexpr Reads reads[] = {reads_x(0)};
-  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
-  template <class T>
-  void eval(Operands x, View y, Write write) const {
-    for_each_range(extents(y.shape()), [&](const kernels::Extents& e, kernels::Range which) {
-      kernels::table<T>().normalize(x[0].as<T>(), e, which, eps, centred, y.as<T>(), write);
-    });
-  }
-  void vjp(Backward& b) const { b.dx(0) += apply(NormalizeGrad{*this}, b.dy(), b.x(0)); }
-};
+void Normalize::vjp(Backward& b) const { b.dx(0) += apply(NormalizeGrad{*this}, b.dy(), b.x(0)); }
 
 /// Mean and variance of each channel, [2, C].
 struct BatchMoments {

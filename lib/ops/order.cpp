@@ -12,11 +12,11 @@
 namespace xgrad {
 namespace {
 
-struct Largest {
+struct ArgMax {
   static constexpr const char* name = "argmax";
   static bool better(auto a, auto b) { return a > b; }
 };
-struct Smallest {
+struct ArgMin {
   static constexpr const char* name = "argmin";
   static bool better(auto a, auto b) { return a < b; }
 };
@@ -106,10 +106,10 @@ Var first_places(const Var& x, std::int64_t count, int axis, bool descending) {
 }  // namespace
 
 Var argmax(const Var& x, std::optional<int> axis, bool keepdims) {
-  return arg_extremum<Largest>(x, axis, keepdims);
+  return arg_extremum<ArgMax>(x, axis, keepdims);
 }
 Var argmin(const Var& x, std::optional<int> axis, bool keepdims) {
-  return arg_extremum<Smallest>(x, axis, keepdims);
+  return arg_extremum<ArgMin>(x, axis, keepdims);
 }
 
 Var argsort(const Var& x, int axis, bool descending) {
@@ -129,7 +129,7 @@ TopK topk(const Var& x, std::int64_t k, int axis, bool largest) {
 }
 
 detail::OpTable detail::order_ops() {
-  static constexpr const OpInfo* table[] = {&op_info<ArgExtremum<Largest>>, &op_info<ArgExtremum<Smallest>>,
+  static constexpr const OpInfo* table[] = {&op_info<ArgExtremum<ArgMax>>, &op_info<ArgExtremum<ArgMin>>,
                                             &op_info<ArgSort>};
   return table;
 }

@@ -18,7 +18,7 @@ namespace {
 using detail::AxisMask;
 
 /// What the reductions have in common: which axes, and what is left.
-struct Reduction {
+struct ReductionOp {
   AxisMask axes;
   bool keepdims;
 
@@ -39,7 +39,7 @@ struct Reduction {
   }
 };
 
-struct Sum : Reduction {
+struct Sum : ReductionOp {
   static constexpr const char* name = "sum";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return reduced(name, x); }
@@ -59,7 +59,7 @@ struct Sum : Reduction {
 
 /// The largest or the smallest element.
 template <class Which>
-struct Extremum : Reduction {
+struct Extremum : ReductionOp {
   static constexpr const char* name = Which::name;
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
   TensorType infer(Operands x) const {
@@ -95,7 +95,7 @@ struct Smallest {
 using Max = Extremum<Largest>;
 using Min = Extremum<Smallest>;
 
-struct LogSumExp : Reduction {
+struct LogSumExp : ReductionOp {
   static constexpr const char* name = "logsumexp";
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
   TensorType infer(Operands x) const { return reduced(name, x); }

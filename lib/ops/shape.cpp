@@ -129,7 +129,7 @@ struct Concat {
 };
 
 /// Elements start, start + step, ... (count of them) along an axis.
-struct Cut {
+struct SliceRange {
   int axis;
   std::int64_t start, step, count;
   void describe(std::ostream& out) const {
@@ -137,8 +137,26 @@ struct Cut {
   }
 };
 
+struct Slice : SliceRange {
+  static constexpr const char* name = "slice";
+  static constexpr Reads reads[] = {kReadsNothing};
+  TensorType infer(Operands x) const {
+    Shape shape = x[0].shape();
+    shape.set(axis, count);
+    return {x[0].dtype, shape};
+  }
+  void eval(Operands x, View y, Write write) const {
+    auto strides = contiguous_strides(x[0].shape());
+    const auto a = static_cast<std::size_t>(axis);
+    const std::int64_t offset = count > 0 ? start * strides[a] : 0;
+    strides[a] *= step;
+    copy_strided(x[0], offset, strides, y, write);
+  }
+  void vjp(Backward& b) const;  // dx: u in the slice, 0 elsewhere
+};
+
 /// The inverse of a slice: y zero but for the elements of the slice, which are x's.
-struct SliceGrad : Cut {
+struct SliceGrad : SliceRange {
   static constexpr const char* name = "slice_grad";
   static constexpr Reads reads[] = {kReadsNothing};
   std::int64_t extent;  // of the axis
@@ -159,36 +177,19 @@ struct SliceGrad : Cut {
       }
     }
   }
-  void vjp(Backward& b) const;
-};
-
-struct Slice : Cut {
-  static constexpr const char* name = "slice";
-  static constexpr Reads reads[] = {kReadsNothing};
-  TensorType infer(Operands x) const {
-    Shape shape = x[0].shape();
-    shape.set(axis, count);
-    return {x[0].dtype, shape};
-  }
-  void eval(Operands x, View y, Write write) const {
-    auto strides = contiguous_strides(x[0].shape());
-    const auto a = static_cast<std::size_t>(axis);
-    const std::int64_t offset = count > 0 ? start * strides[a] : 0;
-    strides[a] *= step;
-    copy_strided(x[0], offset, strides, y, write);
-  }
+  // dx: the slice of u
   void vjp(Backward& b) const {
-    SliceGrad grad{};
-    static_cast<Cut&>(grad) = *this;
-    grad.extent = b.x_shape(0)[axis];
-    b.dx(0) += apply(grad, b.dy());
+    Slice slice{};
+    static_cast<SliceRange&>(slice) = *this;
+    b.dx(0) += apply(slice, b.dy());
   }
 };
 
-void SliceGrad::vjp(Backward& b) const {
-  Slice slice{};
-  static_cast<Cut&>(slice) = *this;
-  b.dx(0) += apply(slice, b.dy());
+void Slice::vjp(Backward& b) const {
+  SliceGrad grad{};
+  static_cast<SliceRange&>(grad) = *this;
+  grad.extent = b.x_shape(0)[axis];
+  b.dx(0) += apply(grad, b.dy());
 }
 
 }  // namespace
@@ -308,7 +309,7 @@ Var slice(const Var& x, int axis, std::optional<std::int64_t> start, std::option
   const std::int64_t distance = step > 0 ? end - first : first - end, stride = step > 0 ? step : -step;
   const std::int64_t count = distance > 0 ? (distance + stride - 1) / stride : 0;
   Slice op{};
-  static_cast<Cut&>(op) = {a, first, step, count};
+  static_cast<SliceRange&>(op) = {a, first, step, count};
   return apply(op, x);
 }
 

@@ -12,7 +12,7 @@ namespace xgrad {
 namespace {
 
 /// One axis, which all these ops run along; operands and result have one shape.
-struct Along {
+struct AxisOp {
   int axis;
   TensorType same(const char* op, Operands x) const { return {require_floating(op, x), x[0].shape()}; }
   /// kernel(operands, extents, y, write) in pieces, which threads share.
@@ -26,7 +26,19 @@ struct Along {
   void describe(std::ostream& out) const { out << "axis=" << axis; }
 };
 
-struct SoftmaxGrad : Along {
+struct Softmax : AxisOp {
+  static constexpr const char* name = "softmax";
+  static constexpr Reads reads[] = {kReadsOutput};
+  TensorType infer(Operands x) const { return same(name, x); }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    each_piece<T>(kernels::table<T>().softmax, y, write, x[0]);
+  }
+  // dx = y (u - sum(u y))
+  void vjp(Backward& b) const { b.dx(0) += detail::softmax_grad(b.dy(), b.y(), axis); }
+};
+
+struct SoftmaxGrad : AxisOp {
   static constexpr const char* name = "softmax_grad";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
   TensorType infer(Operands x) const { return same(name, x); }
@@ -45,18 +57,18 @@ struct SoftmaxGrad : Along {
   }
 };
 
-struct Softmax : Along {
-  static constexpr const char* name = "softmax";
+struct LogSoftmax : AxisOp {
+  static constexpr const char* name = "log_softmax";
   static constexpr Reads reads[] = {kReadsOutput};
   TensorType infer(Operands x) const { return same(name, x); }
   template <class T>
   void eval(Operands x, View y, Write write) const {
-    each_piece<T>(kernels::table<T>().softmax, y, write, x[0]);
+    each_piece<T>(kernels::table<T>().log_softmax, y, write, x[0]);
   }
-  void vjp(Backward& b) const { b.dx(0) += detail::softmax_grad(b.dy(), b.y(), axis); }
+  void vjp(Backward& b) const;  // dx = u - exp(y) sum(u)
 };
 
-struct LogSoftmaxGrad : Along {
+struct LogSoftmaxGrad : AxisOp {
   static constexpr const char* name = "log_softmax_grad";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
   TensorType infer(Operands x) const { return same(name, x); }
@@ -72,16 +84,7 @@ struct LogSoftmaxGrad : Along {
   }
 };
 
-struct LogSoftmax : Along {
-  static constexpr const char* name = "log_softmax";
-  static constexpr Reads reads[] = {kReadsOutput};
-  TensorType infer(Operands x) const { return same(name, x); }
-  template <class T>
-  void eval(Operands x, View y, Write write) const {
-    each_piece<T>(kernels::table<T>().log_softmax, y, write, x[0]);
-  }
-  void vjp(Backward& b) const { b.dx(0) += apply(LogSoftmaxGrad{{axis}}, b.dy(), b.y()); }
-};
+void LogSoftmax::vjp(Backward& b) const { b.dx(0) += apply(LogSoftmaxGrad{{axis}}, b.dy(), b.y()); }
 
 }  // namespace
 

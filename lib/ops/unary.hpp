@@ -54,31 +54,10 @@ void for_each_repeated(const ConstView& small, const Shape& to, const Run& run) 
   });
 }
 
-/// dx = u * df(x, y) in one pass, of u that broadcasts to dx. Only used where the gradient is not itself
-/// recorded.
 template <class F>
-struct UnaryGrad {
-  static constexpr const char* name = "unary_grad";
-  static constexpr bool elementwise = true;
-  F f;
-  TensorType infer(Operands x) const { return {x[0].dtype, x.back().shape()}; }
-  template <class T>
-  void eval(Operands x, View dx, Write write) const {
-    const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
-    const T* result = F::reads & functions::kY ? x.back().as<T>() : nullptr;
-    const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
-    const auto run = [&](const T* u, std::int64_t begin, std::int64_t n) {
-      kernel(&f, u, value ? value + begin : nullptr, result ? result + begin : nullptr, dx.as<T>() + begin, n,
-             write);
-    };
-    if (x[0].shape() == dx.shape()) {
-      return parallel_pieces(
-          dx.size(), [&](std::int64_t begin, std::int64_t n) { run(x[0].as<T>() + begin, begin, n); });
-    }
-    for_each_repeated<T>(x[0], dx.shape(), run);
-  }
-};
+struct UnaryGrad;
 
+/// The op of a function of one operand.
 template <class F>
 struct Unary {
   static constexpr const char* name = F::name;
@@ -114,6 +93,31 @@ struct Unary {
     requires requires { f.describe(out); }
   {
     f.describe(out);
+  }
+};
+
+/// dx = u * df(x, y) in one pass, of u that broadcasts to dx. Only used where the gradient is not itself
+/// recorded.
+template <class F>
+struct UnaryGrad {
+  static constexpr const char* name = "unary_grad";
+  static constexpr bool elementwise = true;
+  F f;
+  TensorType infer(Operands x) const { return {x[0].dtype, x.back().shape()}; }
+  template <class T>
+  void eval(Operands x, View dx, Write write) const {
+    const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
+    const T* result = F::reads & functions::kY ? x.back().as<T>() : nullptr;
+    const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
+    const auto run = [&](const T* u, std::int64_t begin, std::int64_t n) {
+      kernel(&f, u, value ? value + begin : nullptr, result ? result + begin : nullptr, dx.as<T>() + begin, n,
+             write);
+    };
+    if (x[0].shape() == dx.shape()) {
+      return parallel_pieces(
+          dx.size(), [&](std::int64_t begin, std::int64_t n) { run(x[0].as<T>() + begin, begin, n); });
+    }
+    for_each_repeated<T>(x[0], dx.shape(), run);
   }
 };
 

@@ -63,19 +63,7 @@ void put_element(T& out, T value, Write write) {
 }
 
 template <OpName Name, class Derivative>
-struct ElementwiseGrad {
-  static constexpr const char* name = Name.text;
-  static constexpr bool elementwise = true;
-  Derivative derivative;
-  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
-  template <class T>
-  void eval(Operands x, View dx, Write write) const {
-    const T *u = x[0].as<T>(), *in = x[1].as<T>(), *out = x[2].as<T>();
-    for (std::int64_t i = 0, n = dx.size(); i < n; ++i) {
-      store(dx.as<T>()[i], u[i] == 0 ? u[i] : static_cast<T>(u[i] * derivative(in[i], out[i])), write);
-    }
-  }
-};
+struct ElementwiseGrad;
 
 /// A function of one operand with its derivative.
 template <OpName Name, class Function, class Derivative>
@@ -100,6 +88,21 @@ struct Elementwise {
       b.dx(0) += cotangent_mul(b.dy(), derivative(b.x(0), b.y()));
     } else {
       throw NotDifferentiable(text(name, ": has no second derivative; its derivative does not take a Var"));
+    }
+  }
+};
+
+template <OpName Name, class Derivative>
+struct ElementwiseGrad {
+  static constexpr const char* name = Name.text;
+  static constexpr bool elementwise = true;
+  Derivative derivative;
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View dx, Write write) const {
+    const T *u = x[0].as<T>(), *in = x[1].as<T>(), *out = x[2].as<T>();
+    for (std::int64_t i = 0, n = dx.size(); i < n; ++i) {
+      store(dx.as<T>()[i], u[i] == 0 ? u[i] : static_cast<T>(u[i] * derivative(in[i], out[i])), write);
     }
   }
 };
