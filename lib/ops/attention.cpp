@@ -1,3 +1,4 @@
+// Scaled dot-product attention, a composition of matmul, where and softmax.
 #include "xgrad/ops/attention.hpp"
 
 #include <cmath>
@@ -13,7 +14,7 @@ namespace {
 
 using detail::text;
 
-/// The scores where `allowed`, -inf elsewhere.
+/// scores where `allowed`, -inf elsewhere
 Var masked(const Var& scores, const Var& allowed) {
   return where(allowed, scores, detail::scalar_like(scores, -std::numeric_limits<double>::infinity()));
 }

@@ -1,4 +1,4 @@
-// The checks of operands that fail.
+// The errors that the checks of operands throw.
 #include "xgrad/ops/checks.hpp"
 
 #include "xgrad/support/error.hpp"

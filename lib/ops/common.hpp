@@ -1,4 +1,4 @@
-// What the ops share: sets of axes, and reductions as [outer, n, inner].
+// Sets of axes, and loops over tensors seen as [outer, n, inner], for all ops.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +25,7 @@ void dispatch(DType dtype, F&& f) {
   dispatch_floating(dtype, f);
 }
 
-/// @throws DTypeError unless an operand, by its name in errors, is bool.
+/// @throws DTypeError unless an operand is bool; `operand` is its name in errors.
 inline void require_bool(const char* op, const char* operand, DType dtype) {
   if (dtype != DType::boolean) throw DTypeError(text(op, ": the ", operand, " is ", dtype, ", not bool"));
 }
@@ -36,7 +36,7 @@ struct AxisMask {
   bool has(int axis) const { return (bits >> axis & 1) != 0; }
 };
 
-/// What is left of a shape after reducing some axes.
+/// The shape after reducing some axes.
 inline Shape reduced_shape(const Shape& x, AxisMask axes, bool keepdims) {
   Shape result;
   for (int i = 0; i < x.rank(); ++i) {
@@ -46,7 +46,7 @@ inline Shape reduced_shape(const Shape& x, AxisMask axes, bool keepdims) {
   return result;
 }
 
-/// @throws ShapeError when an element of the result would come from no elements at all.
+/// @throws ShapeError when the result has elements and x has none to reduce.
 inline void require_elements(const char* op, const Shape& x, AxisMask axes) {
   if (x.size() == 0 && reduced_shape(x, axes, false).size() > 0)
     throw ShapeError(text(op, ": ", x, " has no elements to reduce"));
@@ -60,8 +60,8 @@ inline kernels::Extents extents_about(const Shape& x, int axis) {
   return e;
 }
 
-/// Calls body(offset in a tensor, offset in what a reduction leaves, extents) for pieces of a tensor [outer,
-/// n, inner] that have all of n, which threads share.
+/// Calls body(offset, offset in the reduced tensor, extents) for pieces of a tensor [outer, n, inner] that
+/// have all of n; threads share them.
 inline constexpr std::int64_t kColumns = 256;
 template <class Body>
 void for_each_line_piece(const kernels::Extents& e, Body&& body) {
@@ -83,8 +83,8 @@ void for_each_line_piece(const kernels::Extents& e, Body&& body) {
   }
 }
 
-/// Reduces [outer, n, inner] over n by kernel(from, extents, to, write), in pieces that threads share. Where
-/// there is much to reduce to little, n is cut too: what its shares come to is reduced once more.
+/// Reduces [outer, n, inner] over n by kernel(from, extents, to, write), in pieces that threads share. For
+/// small outputs n is split as well, and the partial results are reduced again.
 template <class T, class Kernel>
 void reduce_pieces(const T* x, const kernels::Extents& e, T* y, Write write, Kernel&& kernel) {
   constexpr std::int64_t kRoom = 2048;
@@ -106,8 +106,8 @@ void reduce_pieces(const T* x, const kernels::Extents& e, T* y, Write write, Ker
   kernel(parts, {1, count, e.inner}, y, write);
 }
 
-/// Reduces x over a set of axes by kernel(from, extents, to, write): groups of neighbouring axes one after
-/// the other, innermost first.
+/// Reduces x over a set of axes by kernel(from, extents, to, write), one group of neighbouring axes after the
+/// other, innermost first.
 template <class T, class Kernel>
 void reduce(const ConstView& x, AxisMask axes, const View& y, Write write, Kernel&& kernel) {
   Shape shape = x.shape();

@@ -1,4 +1,4 @@
-// Comparisons and where.
+// Comparisons, whose derivative is zero, and where.
 #include <functional>
 
 #include "lib/ops/common.hpp"
@@ -81,7 +81,7 @@ struct Where {
       });
     });
   }
-  // dx1 = where(c, u, 0), dx2 = where(c, 0, u)
+  // dx = where(condition, u, 0), dy = where(condition, 0, u)
   void vjp(Backward& b) const {
     const Var zero = detail::scalar_like(b.dy(), 0);
     b.dx(1) += [&] { return sum_to(where(b.x(0), b.dy(), zero), b.x_shape(1)); };

@@ -1,5 +1,6 @@
-// The cross entropies of rows of classes. Labels with options become rows of weights; what is left is one
-// formula, and for logits one op, which also takes labels as they are.
+// Cross entropies of rows of classes. The one of logits is an op, which takes labels or rows of weights; the
+// others are compositions. Options (class weights, ignored labels, smoothing) turn labels into rows of
+// weights.
 #include <cmath>
 #include <numeric>
 #include <ostream>
@@ -21,7 +22,7 @@ namespace {
 using detail::Indices;
 using detail::text;
 
-/// The dtype of a loss of rows against targets, once everything fits.
+/// The dtype of a loss of rows x against targets t. @throws ShapeError, DTypeError unless they fit.
 DType check_rows(const char* op, const ConstView& x, const ConstView& t) {
   const DType dtype = require_floating(op, Operands(&x, 1));
   if (x.shape().rank() != 2) throw ShapeError(text(op, ": rows of classes expected, not ", x.shape()));
@@ -44,7 +45,7 @@ DType check_rows(const char* op, const ConstView& x, const ConstView& t) {
 
 // The op of logits ----------------------------------------------------------------------------------------
 
-/// One loss per row, reduced, and back.
+/// A loss that has one value per row, reduced.
 struct RowLoss {
   Reduction reduction;
 
@@ -53,11 +54,11 @@ struct RowLoss {
     return reduction == Reduction::mean || reduction == Reduction::batch_mean ? static_cast<double>(rows) : 1;
   }
   Shape shape(std::int64_t rows) const { return kept() ? Shape{rows} : Shape{}; }
-  /// The cotangent of the result as a factor of every row.
+  /// The factor of every row's derivative, from the cotangent of the result.
   Var share(const Var& u, std::int64_t rows) const {
     return kept() ? reshape(u, Shape{rows, 1}) : u / divisor(rows);
   }
-  /// The result for losses that are sums over rows of terms [rows, classes].
+  /// The result where the loss of a row is the sum of its terms: terms are [rows, classes].
   Var of(const Var& terms, std::int64_t rows) const {
     return kept() ? sum(terms, 1) : sum(terms) / divisor(rows);
   }
@@ -67,8 +68,8 @@ struct RowLoss {
   }
 };
 
-/// The logarithm of the sum of exponentials of every row: computed once for the loss and its gradient, which
-/// take it as their last operand. No derivative goes to it, they give the logits the whole of it.
+/// log(sum(exp(x))) of every row. The loss and its gradient take it as their last operand, so that it is
+/// computed once. It is constant: they give the whole derivative to the logits.
 struct RowLogSumExp {
   static constexpr const char* name = "row_logsumexp";
   static constexpr bool constant = true;
@@ -91,7 +92,7 @@ struct SoftmaxCrossEntropy : RowLoss {
   void eval(Operands x, View y, Write write) const {
     const std::int64_t rows = x[0].shape()[0];
     T* out = y.as<T>();
-    // Shares of rows, each with a total of its own; these are added up in their order.
+    // Each share of rows has a total of its own; the totals are added in their order.
     constexpr std::int64_t kShares = 64;
     double totals[kShares] = {};
     const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kPiece, 1, std::min(kShares, rows));
@@ -114,7 +115,7 @@ struct SoftmaxCrossEntropy : RowLoss {
       return static_cast<double>(lse) - static_cast<double>(logits[c]);
     };
     if (is_integer(targets.dtype)) return term(Indices(targets)[r]);
-    // sum(t (lse - x)), where an entry of t = 0 counts nothing even at a logit of -inf.
+    // sum(t (lse - x)); an entry of t = 0 adds 0, also for a logit of -inf.
     const T* t = targets.as<T>() + r * classes;
     double loss = 0;
     for (std::int64_t c = 0; c < classes; ++c) {
@@ -122,12 +123,12 @@ struct SoftmaxCrossEntropy : RowLoss {
     }
     return loss;
   }
-  void vjp(
-      Backward& b) const;  // dx = (softmax(x) sum(t) - t) f, dt = -log_softmax(x) f, f the row's factor of u
+  // With f the row's factor of u: dx = (softmax(x) sum(t) - t) f, dt = -log_softmax(x) f
+  void vjp(Backward& b) const;
 };
 
-/// (softmax(x) sum(t) - t) u for every row, where u is its share of the cotangent. A row with t = 0 gets 0,
-/// whatever its logits.
+/// (softmax(x) sum(t) - t) f for every row, f its factor of the cotangent. A row with t = 0 gets 0, also for
+/// logits that are not finite.
 struct SoftmaxCrossEntropyGrad : RowLoss {
   static constexpr const char* name = "softmax_cross_entropy_grad";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2),
@@ -202,7 +203,7 @@ void check_options(const char* op, const Var& x, const Var& targets, const Cross
     throw ShapeError(text(op, ": class_weights ", o.class_weights.shape(), " do not fit ", x.shape()));
 }
 
-/// What each class of each row counts, and what `mean` divides by.
+/// The weight of each class of each row, and the divisor of `mean`.
 struct Targets {
   Var rows, total;
 };

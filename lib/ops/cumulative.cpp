@@ -1,3 +1,4 @@
+// Cumulative sums and products. Both are linear recurrences, and so are their derivatives.
 #include "xgrad/ops/cumulative.hpp"
 
 #include <algorithm>
@@ -11,8 +12,8 @@
 namespace xgrad {
 namespace {
 
-/// y (= or +=) the running values along the middle of [outer, n, inner]: next(place, value of the place
-/// before). Some columns side by side, so that memory is read as it lies.
+/// Writes the running values along n of a tensor [outer, n, inner] to y: the value at an offset is
+/// next(offset, value before). Columns are taken side by side, so that memory is read in its order.
 template <class T, class Next>
 void scan(kernels::Extents e, bool reverse, double initial, T* y, Write write, Next&& next) {
   constexpr std::int64_t kColumns = 16;
@@ -32,7 +33,7 @@ void scan(kernels::Extents e, bool reverse, double initial, T* y, Write write, N
   }
 }
 
-/// What these ops have in common: along which axis, and whether from its end.
+/// The axis that an op runs along, and whether it starts at the end.
 struct Direction {
   int axis;
   bool reverse;
@@ -40,7 +41,7 @@ struct Direction {
   Direction turned() const { return {axis, !reverse}; }
   kernels::Extents extents(const View& y) const { return detail::extents_about(y.shape(), axis); }
   void describe(std::ostream& out) const { out << "axis=" << axis << (reverse ? ", reverse" : ""); }
-  /// y[i] = x[i - 1], and `fill` in the first place.
+  /// y[i] = x[i - 1], and `fill` for the first one.
   Var previous(const Var& x, double fill) const {
     Shape shape = x.shape();
     if (shape[axis] == 0) return x;
@@ -76,7 +77,7 @@ struct CumProd : Direction {
   void vjp(Backward& b) const;
 };
 
-/// y[i] = b[i] + a[i] y[i - 1], for operands a and b. Its derivative is such a recurrence the other way.
+/// y[i] = b[i] + a[i] y[i - 1], for operands a and b. Its derivative is a recurrence in the other direction.
 struct LinearRecurrence : Direction {
   static constexpr const char* name = "linear_recurrence";
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput, reads_x(0)};

@@ -1,6 +1,6 @@
-// Decompositions with several results. An op has one result, so each packs its results into one row per
-// matrix, part after part; the public functions slice it. The decomposition is done once, and the derivatives
-// of the parts come together in the row's cotangent.
+// Cholesky, QR, eigenvalues and singular values. An op has one result, so a decomposition with several packs
+// them into one row per matrix, which the public function slices: it is computed once, and the cotangents of
+// the parts meet in the row.
 #include "xgrad/ops/decompositions.hpp"
 
 #include <limits>
@@ -29,7 +29,7 @@ Var take(const Var& packed, std::int64_t& start, std::int64_t rows, std::int64_t
   return reshape(slice(packed, -1, first, start), detail::with_matrix(batch, {rows, columns}));
 }
 
-/// Calls decompose(matrix, row) for every matrix of x; a row it returns false for becomes NaN.
+/// Calls decompose(matrix, row) for every matrix of x. Where it returns false, the row becomes NaN.
 template <class T, class Decompose>
 void for_each_matrix(const ConstView& x, const View& y, Write write, Decompose&& decompose) {
   const MatrixExtents e(x.shape());
@@ -46,7 +46,7 @@ TensorType packed(const char* op, Operands x, std::int64_t row) {
   return {require_floating(op, x), detail::with_matrix(detail::batch_of(x[0].shape()), {row})};
 }
 
-/// The lower triangle with half of the diagonal: what, plus its transpose, is a symmetric x.
+/// The lower triangle of x with half of the diagonal. A symmetric x is this plus its transpose.
 Var half_lower(const Var& x) {
   return cotangent_mul(detail::by_triangle(x, x.shape()[x.rank() - 1], 1, 0.5, 0), x);
 }
@@ -70,6 +70,7 @@ struct Cholesky {
       return lapack::cholesky(e.n, l);
     });
   }
+  // With s = h + h', h the half-lower triangle of l' dl: da = l'^-1 s l^-1 / 2
   void vjp(Backward& b) const {
     const Var l = b.y(), s = plus_transpose(half_lower(matmul(l, b.dy(), true, false)));
     const Var left = triangular_solve(l, s, {.transpose = true});
@@ -99,8 +100,9 @@ struct QrPacked {
       return true;
     });
   }
-  // For a square r. A wide a = [X, Y] has r = [S, q' Y]: X = q S is such a decomposition, and Y is a factor
-  // of the rest.
+  // With a = q r, r square: m = r dr' - dq' q, da = (dq + q (h + h')) r'^-1, h the half-lower triangle of m.
+  // A wide a = [X, Y] has r = [S, R] with R = q' Y: X = q S is decomposed so, R adds Y dR' to dq, and
+  // dY = q dR.
   void vjp(Backward& b) const {
     const MatrixExtents e(b.x_shape(0));
     const auto [q, r] = parts(b.y(), e);
@@ -141,7 +143,8 @@ struct EighPacked {
     for_each_matrix<T>(x[0], y, write,
                        [&](const T* a, T* values) { return lapack::eigh(e.n, a, values, values + e.n); });
   }
-  // Where no vector is used the quotient is 0 even for equal values, by cotangent_div.
+  // With T[i][j] = (v' dv - dv' v)[i][j] / 2 / (w[j] - w[i]): da = v (T + diag(dw)) v'. Where dv = 0,
+  // cotangent_div gives T = 0, also for equal values.
   void vjp(Backward& b) const {
     const MatrixExtents e(b.x_shape(0));
     const auto [w, v] = parts(b.y(), e.n);
@@ -175,6 +178,8 @@ struct SvdPacked {
       return lapack::svd(e.m, e.n, a, u, s, s + e.k);
     });
   }
+  // With U = (u' du - du' u) / g, V = (v' dv - dv' v) / g and g[i][j] = s[j]^2 - s[i]^2:
+  // da = u (U s + s V + diag(ds)) v', and the parts of du and dv outside of u and v, divided by s.
   void vjp(Backward& b) const {
     const MatrixExtents e(b.x_shape(0));
     const auto [u, s, vh] = parts(b.y(), e);
@@ -185,7 +190,7 @@ struct SvdPacked {
     const Var inner = cotangent_div(minus_transpose(utu), gap) * s +
                       column * cotangent_div(minus_transpose(vtv), gap) + one * ds;
     Var left = matmul(u, inner);
-    // What of du and dvh lies outside the space of the singular vectors.
+    // The parts of du and dvh outside the span of the singular vectors.
     if (e.m > e.k) left = left + cotangent_div(du - matmul(u, utu), s);
     const Var dx = matmul(left, vh);
     if (e.n > e.k) {
@@ -201,7 +206,7 @@ Var drop_row(const Var& x) {
   return reshape(x, detail::with_matrix(detail::batch_of(x.shape()), {x.shape()[x.rank() - 1]}));
 }
 
-/// @throws E when the first element of a row says that the matrix could not be decomposed.
+/// @throws E when the first element of a row is NaN: its matrix could not be decomposed.
 template <class E>
 void require_decomposed(const char* op, const Var& a, const Var& packed, const char* fact) {
   const MatrixExtents e(a.shape());

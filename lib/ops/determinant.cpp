@@ -1,6 +1,6 @@
-// Determinants. det is a polynomial in the elements, and so are its derivatives; the first two are computed
-// in a way that never divides, so that they are right for singular matrices. With a = U diag(s) V' and sigma
-// = det(U V'), the cofactors are
+// Determinants. det is a polynomial in the elements, and so are its derivatives. The first two are computed
+// without a division, so that they are right for singular matrices. With a = U diag(s) V' and
+// sigma = det(U V'), the cofactors are
 //
 //     sigma U diag(p) V',   p[i] the product of all s but s[i],
 //
@@ -45,7 +45,7 @@ T signed_svd(std::int64_t n, const T* a, T* u, T* s, T* vh) {
   return lapack::lu_sign(n, product.data(), pivots.data());
 }
 
-/// products[i] is that of all s but s[i] and s[left_out].
+/// products[i] becomes the product of all s but s[i] and s[left_out].
 template <class T>
 void products_without(const std::vector<T>& s, std::size_t left_out, std::vector<T>& products) {
   const auto factor = [&](std::size_t i) { return i == left_out ? T(1) : s[i]; };
@@ -94,7 +94,7 @@ void cofactors_along(std::int64_t n, const T* a, const T* direction, T beta, T* 
   gemm({n, n, n}, sign, w, vh, beta, out);
 }
 
-/// Writes of(n, factors, exchanges) for each of a's matrices.
+/// Writes of(n, factors, exchanges) for each matrix of a.
 template <class T, class Of>
 void for_each_factored(const ConstView& a, const ConstView& lu, const View& y, Write write, Of&& of) {
   const std::int64_t n = a.shape()[a.shape().rank() - 1];
@@ -121,7 +121,7 @@ struct Det {
   void vjp(Backward& b) const;  // da = u times the cofactors
 };
 
-/// Operand a.
+/// The derivative of the determinant of operand a in each element.
 struct Cofactors {
   static constexpr const char* name = "cofactors";
   static constexpr Reads reads[] = {reads_x(0)};
@@ -133,14 +133,14 @@ struct Cofactors {
       cofactors(n, x[0].as<T>() + i, write == Write::assign ? T(0) : T(1), y.as<T>() + i);
     }
   }
-  void vjp(Backward& b) const;  // da: their derivative along u
+  void vjp(Backward& b) const;  // da = the derivative of the cofactors along u
 };
 
 void Det::vjp(Backward& b) const {
   b.dx(0) += cotangent_mul(detail::as_matrices(b.dy()), apply(Cofactors{}, b.x(0)));
 }
 
-/// Operands a and a direction: the derivative of the cofactors along it, which is its own transpose.
+/// The derivative of the cofactors of operand 0 along operand 1: a linear map that is its own transpose.
 struct CofactorsAlong {
   static constexpr const char* name = "cofactors_along";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1), reads_x(0)};
@@ -153,9 +153,10 @@ struct CofactorsAlong {
                       y.as<T>() + i);
     }
   }
-  // The third derivative of the determinant along W, U and H, from its logarithm's: with P, Q and R for the
-  // inverse of a times each, det(a) (trP trQ trR - trP tr QR - trQ tr PR - trR tr PQ + tr PQR + tr QPR), and
-  // tr M R is the sum of the elements of H times those of the transpose of M inverse(a).
+  // da is the third derivative of the determinant along the operand W, the cotangent U and any H. With P, Q
+  // and R the inverse of a times each, it is
+  //     det(a) (tr P tr Q tr R - tr P tr QR - tr Q tr PR - tr R tr PQ + tr PQR + tr QPR) = det(a) tr(M R),
+  // and the cotangent that pairs with H is det(a) (M a^-1)'. dw is the same map along U.
   void vjp(Backward& b) const {
     b.dx(0) += [&] {
       const Var a = b.x(0), lu = detail::lu_factor(a), p = detail::lu_solve(a, lu, b.x(1)),
@@ -201,7 +202,7 @@ struct SlogdetLogAbs {
   }
 };
 
-/// a's factors. @throws ShapeError, DTypeError that name `op`
+/// The factors of a. @throws ShapeError, DTypeError naming `op`
 Var factors_for(const char* op, const Var& a) {
   require_floating(op, a);
   detail::require_square(op, a.shape());

@@ -1,3 +1,4 @@
+// Diagonals and triangles of matrices, compositions of scatter_add, slice and where.
 #include "xgrad/ops/diagonal.hpp"
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 namespace xgrad {
 namespace {
 
-/// x where keep(column - row), 0 elsewhere.
+/// x where keep(column - row), 0 elsewhere
 template <class Keep>
 Var triangle(const char* op, const Var& x, Keep&& keep) {
   require_floating(op, x);

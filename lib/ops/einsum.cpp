@@ -1,4 +1,4 @@
-// Sums of products over named axes. Every contraction of two operands becomes one batch of matrix products.
+// einsum, tensordot, outer and trace. Each contraction of two operands is one batch of matrix products.
 #include <algorithm>
 #include <cctype>
 #include <iterator>
@@ -23,7 +23,7 @@ bool has(const Labels& labels, int label) {
 int position(const Labels& labels, int label) {
   return static_cast<int>(std::find(labels.begin(), labels.end(), label) - labels.begin());
 }
-/// Those of the labels that are, or are not, among others.
+/// The labels that are among others, or with `in` false those that are not.
 Labels common(const Labels& labels, const Labels& others, bool in = true) {
   Labels result;
   std::copy_if(labels.begin(), labels.end(), std::back_inserter(result),
@@ -60,7 +60,7 @@ struct NamedTensor {
   }
 };
 
-/// The elements where two axes have the same index; the axis of the diagonal comes last.
+/// The elements whose indices along two axes are equal; the axis of the diagonal comes last.
 Var diagonal(const Var& x, int axis1, int axis2) {
   std::vector<int> axes;
   for (int i = 0; i < x.rank(); ++i) {
@@ -69,13 +69,13 @@ Var diagonal(const Var& x, int axis1, int axis2) {
   axes.insert(axes.end(), {axis1, axis2});
   const Var matrices = transpose(x, axes);
   const std::int64_t rows = x.shape()[axis1], columns = x.shape()[axis2], n = std::min(rows, columns);
-  // By rows, the diagonal is every (columns + 1)-th element of the first n rows.
+  // In row-major order the diagonal is every (columns + 1)-th element of the first n rows.
   const Var square = slice(matrices, -2, 0, n);
   return slice(reshape(square, detail::with_matrix(detail::batch_of(square.shape()), {n * columns})), -1, 0,
                {}, columns + 1);
 }
 
-/// A row of matrices [batch, first, second] and whether it is stored with the last two exchanged.
+/// Matrices [batch, first, second], perhaps stored as [batch, second, first].
 struct Stack {
   Var value;
   bool transposed;
@@ -88,13 +88,13 @@ Stack stack(const NamedTensor& x, const Labels& batch, const Labels& first, cons
   return {reshape(x.ordered(order).value, Shape{b, m, n}), false};
 }
 
-/// The sum of the products of x and y over the labels that both have and `kept` has not.
+/// The products of x and y, summed over the labels that both have and `kept` lacks.
 NamedTensor contract(const NamedTensor& x, const NamedTensor& y, const Labels& kept) {
   const Labels both = common(x.labels, y.labels), batch = common(both, kept),
                inner = common(both, kept, false);
   const Labels left = common(x.labels, both, false), right = common(y.labels, both, false);
   const Stack a = stack(x, batch, left, inner), b = stack(y, batch, inner, right);
-  // Without a sum there is nothing for a matrix product to do.
+  // Without a label to sum over the elements are multiplied.
   const auto plain = [](const Stack& s) { return s.transposed ? detail::swap_axes(s.value) : s.value; };
   const Var product =
       inner.empty() ? plain(a) * plain(b) : matmul(a.value, b.value, a.transposed, b.transposed);
@@ -163,7 +163,7 @@ std::string name_of(int label) {
   return label > kEllipsis ? "..." : std::string(1, static_cast<char>(label));
 }
 
-/// Operand k as a named tensor; its repeated letters are still there. @throws ShapeError
+/// Operand k as a named tensor, which may have a label twice. @throws ShapeError
 NamedTensor name_axes(const Labels& term, const Var& x, std::size_t k) {
   const int letters =
       static_cast<int>(std::count_if(term.begin(), term.end(), [](int l) { return l < kEllipsis; }));
@@ -193,8 +193,8 @@ std::map<int, std::int64_t> extents_of(const std::vector<NamedTensor>& operands)
   return extents;
 }
 
-/// Each label once: diagonals in place of repeated ones. An axis that broadcasting repeats is left out, which
-/// comes to the same.
+/// x with each label once: a repeated label takes the diagonal. An axis of extent 1 that broadcasts is
+/// dropped, since products broadcast over it all the same.
 NamedTensor simplified(NamedTensor x, const std::map<int, std::int64_t>& extents) {
   for (std::size_t i = 0; i < x.labels.size();) {
     const int label = x.labels[i];
@@ -320,7 +320,7 @@ Var einsum(std::string_view subscripts, std::span<const Var> xs) {
     for (std::size_t later = k + 1; later < operands.size(); ++later)
       kept = joined(kept, operands[later].labels);
     const NamedTensor& next = operands[k];
-    // What only one of the two has and nobody wants is summed over first.
+    // First sums over labels that occur in one operand only and not in the output.
     product = contract(product.summed_to(joined(kept, next.labels)),
                        next.summed_to(joined(kept, product.labels)), kept);
   }

@@ -1,5 +1,5 @@
-// The ops made of scalar functions (lib/tensor/functions.hpp): for those of one operand see
-// lib/ops/unary.hpp, for those of two there is one struct here.
+// The ops of scalar functions (lib/tensor/functions.hpp) of one operand, by the struct in unary.hpp, and of
+// two, by the struct here.
 #include "xgrad/ops/elementwise.hpp"
 
 #include "lib/ops/common.hpp"
@@ -103,7 +103,7 @@ struct Derivative<functions::Div> {
   }
 };
 
-// Where u = 0 these two are 0 for every x, so their slope in x is 0 there, however large the cotangent is.
+// Where u = 0 these two are 0 for every x, so their derivative in x is 0, also for an infinite cotangent.
 template <>
 struct Derivative<functions::CotangentMul> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
@@ -131,7 +131,7 @@ struct Derivative<functions::CotangentProduct> {
   }
 };
 
-/// 0 where y is the one that was chosen, 1/2 where both were; 1 elsewhere, for NaN too.
+/// The share of x in the cotangent: 0 where y was chosen, 1/2 where both were, 1 elsewhere, also for NaN.
 Var share(const Var& x, const Var& y, const Var& chosen) {
   const Var one = scalar_like(x, 1), half = scalar_like(x, 0.5), none = scalar_like(x, 0);
   return where(equal(y, chosen), where(equal(x, y), half, none), one);
@@ -169,7 +169,7 @@ struct Derivative<functions::Pow> {
   }
 };
 
-// Where both operands are 0 these two have no derivative; it is taken as 0.
+// Where both operands are 0 these two have no derivative; 0 is taken.
 template <>
 struct Derivative<functions::Hypot> {
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput, reads_x(1) | kReadsOutput};

@@ -1,3 +1,4 @@
+// Ops that read or write at indices: gather and scatter_add, take and its gradient, one_hot.
 #include "xgrad/ops/index.hpp"
 
 #include <algorithm>
@@ -32,7 +33,7 @@ namespace {
 
 using detail::Indices;
 
-/// Calls body(position in the tensor indexed along the axis, position in the index) for every index.
+/// Calls body(offset in the indexed tensor, offset in the index) for every index.
 template <class Body>
 void for_each_index(const ConstView& index, int axis, std::int64_t extent, Body&& body) {
   const Indices indices(index);
@@ -45,7 +46,7 @@ void for_each_index(const ConstView& index, int axis, std::int64_t extent, Body&
   }
 }
 
-/// @throws ShapeError unless x and index agree but along the axis.
+/// @throws ShapeError unless x and index have equal extents, the axis apart.
 void require_fit(const char* op, const Shape& x, const Shape& index, int axis) {
   bool fits = x.rank() == index.rank();
   for (int i = 0; fits && i < x.rank(); ++i) fits = i == axis || x[i] == index[i];
@@ -69,7 +70,7 @@ struct Gather {
                      [&](std::int64_t from, std::int64_t to) { store(out[to], in[from], write); });
     });
   }
-  void vjp(Backward& b) const;  // dx: u added at the places that were read
+  void vjp(Backward& b) const;  // dx = u, added where x was read
   void describe(std::ostream& out) const { out << "axis=" << axis; }
 };
 
@@ -94,7 +95,7 @@ struct ScatterAdd {
     if (write == Write::assign) std::fill_n(out, y.size(), T(0));
     for_each_index(x[1], axis, extent, [&](std::int64_t to, std::int64_t from) { out[to] += in[from]; });
   }
-  // dx: u at the places that were added to
+  // dx = u, read where x was added
   void vjp(Backward& b) const { b.dx(0) += apply(Gather{axis}, b.dy(), b.x(1)); }
   void describe(std::ostream& out) const { out << "axis=" << axis << ", extent=" << extent; }
 };
@@ -127,11 +128,11 @@ struct Take {
       }
     });
   }
-  void vjp(Backward& b) const;  // dx: u added to the slices that were read
+  void vjp(Backward& b) const;  // dx = u, added to the slices that were read
   void describe(std::ostream& out) const { out << "axis=" << axis; }
 };
 
-/// The reverse of take: zeros of extent `extent` along the axis, to which x's elements are added.
+/// The adjoint of take: zeros of extent `extent` along the axis, to which the slices of x are added.
 struct TakeGrad {
   static constexpr const char* name = "take_grad";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};

@@ -1,3 +1,4 @@
+// matmul, and linear in one op.
 #include "xgrad/ops/linalg.hpp"
 
 #include <algorithm>
@@ -16,8 +17,7 @@ namespace {
 
 Shape batch_of(const Shape& x) { return Shape(std::span(x.begin(), static_cast<std::size_t>(x.rank() - 2))); }
 
-/// @throws ShapeError unless x and y, matrices or vectors, have the extent in common that a product sums
-/// over.
+/// @throws ShapeError unless the extents that a product of x and y sums over are equal.
 void require_inner(const Shape& x, const Shape& y, bool transpose_x, bool transpose_y) {
   const int i = x.rank(), j = y.rank();
   transpose_x = transpose_x && i > 1, transpose_y = transpose_y && j > 1;
@@ -77,7 +77,7 @@ struct MatMul {
     parallel_for((nest.size() + most - 1) / most,
                  [&](std::int64_t i) { products(i * most, std::min(most, nest.size() - i * most)); });
   }
-  // dx = u y', dy = x' u, and the transpose of each for an operand that is transposed.
+  // dx = u y', dy = x' u; the transpose of that for an operand that is transposed
   void vjp(Backward& b) const {
     const Var& u = b.dy();
     b.dx(0) += [&] {
@@ -150,7 +150,7 @@ Var matmul(const Var& x, const Var& y, bool transpose_x, bool transpose_y) {
   if (i == 1 || j == 1) {
     const Var row = i == 1 ? reshape(x, Shape{1, x.shape()[0]}) : x;
     const Var column = j == 1 ? reshape(y, Shape{y.shape()[0], 1}) : y;
-    // A flag means nothing for a vector.
+    // A vector ignores its flag.
     const Var product = matmul(row, column, i > 1 && transpose_x, j > 1 && transpose_y);
     Shape shape;
     for (int axis = 0; axis < product.rank(); ++axis) {
@@ -160,7 +160,7 @@ Var matmul(const Var& x, const Var& y, bool transpose_x, bool transpose_y) {
     return reshape(product, shape);
   }
   if (i > 2 && j == 2 && !transpose_x) {
-    // A batch of rows against one matrix is one product.
+    // All rows of the batch against one matrix are one product.
     const Shape& s = x.shape();
     const std::int64_t inner = s[i - 1];
     Shape shape = batch_of(s);

@@ -1,3 +1,4 @@
+// Dropout.
 #include "xgrad/ops/random.hpp"
 
 #include <cmath>
@@ -9,7 +10,7 @@
 namespace xgrad {
 namespace {
 
-/// Linear in x, with a mask that is made from the key: its own transpose.
+/// x times a mask that is made from the key.
 struct Dropout {
   static constexpr const char* name = "dropout";
   static constexpr bool elementwise = true;
@@ -25,6 +26,7 @@ struct Dropout {
       kernels::table<T>().dropout(x[0].as<T>(), y.as<T>(), begin, n, key, threshold, scale, write);
     });
   }
+  // dx = u times the same mask
   void vjp(Backward& b) const { b.dx(0) += apply(*this, b.donate_dy()); }
   void describe(std::ostream& out) const { out << "p=" << p << ", key=" << key.seed << ':' << key.stream; }
 };

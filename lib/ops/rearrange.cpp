@@ -1,3 +1,4 @@
+// Joining, cutting, repeating and reordering: compositions of the ops in shape.cpp and index.cpp.
 #include "xgrad/ops/rearrange.hpp"
 
 #include <algorithm>
@@ -12,7 +13,7 @@
 namespace xgrad {
 namespace {
 
-/// The axes from `axis` on are a block, of which each is put `count` times in a row: [outer, count, block].
+/// Repeats each block of the axes from `axis` on `count` times: [outer, count, block].
 Var repeat_blocks(const Var& x, int axis, std::int64_t count) {
   std::int64_t outer = 1, block = 1;
   for (int i = 0; i < x.rank(); ++i) (i < axis ? outer : block) *= x.shape()[i];
@@ -35,10 +36,10 @@ void require_widths(const Var& x, const std::vector<Padding>& widths) {
   }
 }
 
-/// Which of n elements stands `place` places from the first, on either side of them.
-std::int64_t source_of(std::int64_t place, std::int64_t n, PadMode mode) {
-  if (mode == PadMode::edge) return std::clamp<std::int64_t>(place, 0, n - 1);
-  const std::int64_t period = 2 * (n - 1), k = (place % period + period) % period;
+/// The index of the element, of n, that padding puts at position i, which may be negative or beyond n.
+std::int64_t source_of(std::int64_t i, std::int64_t n, PadMode mode) {
+  if (mode == PadMode::edge) return std::clamp<std::int64_t>(i, 0, n - 1);
+  const std::int64_t period = 2 * (n - 1), k = (i % period + period) % period;
   return k < n ? k : period - k;
 }
 

@@ -1,3 +1,4 @@
+// Reductions over axes, and sum_to.
 #include "xgrad/ops/reduce.hpp"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ namespace {
 
 using detail::AxisMask;
 
-/// What the reductions have in common: which axes, and what is left.
+/// The axes that a reduction runs over, and its result's shape.
 struct ReductionOp {
   AxisMask axes;
   bool keepdims;
@@ -25,7 +26,7 @@ struct ReductionOp {
   TensorType reduced(const char* op, Operands x) const {
     return {require_floating(op, x), detail::reduced_shape(x[0].shape(), axes, keepdims)};
   }
-  /// v, of the result's shape, with the reduced axes back as extents of 1.
+  /// v, of the result's shape, with the reduced axes as axes of extent 1.
   Var with_axes(const Var& v, const Shape& x) const {
     return keepdims ? v : reshape(v, detail::reduced_shape(x, axes, true));
   }
@@ -47,6 +48,7 @@ struct Sum : ReductionOp {
   void eval(Operands x, View y, Write write) const {
     detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().sum);
   }
+  // dx = u, broadcast
   void vjp(Backward& b) const {
     const Var u = with_axes(b.dy(), b.x_shape(0));
     if (b.create_graph()) {
@@ -57,7 +59,7 @@ struct Sum : ReductionOp {
   }
 };
 
-/// The largest or the smallest element.
+/// max or min.
 template <class Which>
 struct Extremum : ReductionOp {
   static constexpr const char* name = Which::name;
@@ -71,6 +73,7 @@ struct Extremum : ReductionOp {
   void eval(Operands x, View y, Write write) const {
     detail::reduce<T>(x[0], axes, y, write, Which::template kernel<T>());
   }
+  // With c = 1 where x = y, 0 elsewhere: dx = c u / sum(c)
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
     const Var chosen = where(equal(x, y), detail::scalar_like(x, 1), detail::scalar_like(x, 0));
@@ -103,6 +106,7 @@ struct LogSumExp : ReductionOp {
   void eval(Operands x, View y, Write write) const {
     detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().logsumexp);
   }
+  // dx = u exp(x - y)
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
     b.dx(0) += cotangent_mul(u, exp(x - y));
@@ -111,14 +115,14 @@ struct LogSumExp : ReductionOp {
 
 AxisMask mask_of(const char* op, const Var& x, const Axes& axes) { return {axes.mask(op, x.rank())}; }
 
-/// How many elements are reduced to one.
+/// The number of elements that are reduced to one.
 double count_of(const Shape& x, AxisMask axes) {
   double count = 1;
   for (int i = 0; i < x.rank(); ++i) count *= axes.has(i) ? static_cast<double>(x[i]) : 1;
   return count;
 }
 
-/// In two passes: what is summed are squares of deviations from a mean that is known.
+/// In two passes: the mean first, then the sum of squared deviations from it.
 Var variance(const char* op, const Var& x, const Axes& axes, bool keepdims, double correction) {
   require_floating(op, x);
   const AxisMask mask = mask_of(op, x, axes);
@@ -167,7 +171,7 @@ Var prod(const Var& x, const Axes& axes, bool keepdims) {
   Var y = x;
   for (int axis = 0; axis < x.rank(); ++axis) {
     if (!mask.has(axis) || x.shape()[axis] == 1) continue;
-    const bool empty = x.shape()[axis] == 0;  // the sum of nothing and 1 is the product of nothing
+    const bool empty = x.shape()[axis] == 0;  // the product of nothing is 1
     y = empty ? sum(y, axis, true) + 1.0 : slice(cumprod(y, axis), axis, -1);
   }
   return keepdims ? identity(std::move(y)) : reshape(y, detail::reduced_shape(x.shape(), mask, false));
@@ -210,7 +214,8 @@ Var sum_to(Var x, const Shape& shape) {
     if (repeated) axes.bits = static_cast<std::uint8_t>(axes.bits | (1u << i));
     ones = ones || (repeated && i >= extra);
   }
-  // One sum for each group of neighbouring axes, innermost first: a sum over several needs memory in between.
+  // One op for each group of neighbouring axes, innermost first: one op over all would need memory in
+  // between.
   AxisMask group;
   Var y = x;
   for (int i = x.rank() - 1; i >= 0; --i) {

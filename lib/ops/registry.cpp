@@ -1,4 +1,4 @@
-// The tables of all op families, one after the other.
+// The list of all ops, from the tables of the families.
 #include "xgrad/ops/registry.hpp"
 
 #include "lib/ops/registry.hpp"

@@ -1,5 +1,5 @@
-// The op families: lib/ops/<family>.cpp ends with the table of its ops. The build (lib/CMakeLists.txt) and the
-// registry are made from this list.
+// The op families: lib/ops/<family>.cpp ends with the table of its ops. The build (lib/CMakeLists.txt) and
+// the registry are made from this list.
 #pragma once
 
 #include <span>

@@ -1,3 +1,4 @@
+// Ops that move elements without changing them.
 #include "xgrad/ops/shape.hpp"
 
 #include <algorithm>
@@ -36,6 +37,7 @@ struct Reshape {
     return {x[0].dtype, shape};
   }
   void eval(Operands x, View y, Write write) const { detail::copy(x[0], y, write); }
+  // dx = u, reshaped
   void vjp(Backward& b) const { b.dx(0) += reshape(b.dy(), b.x_shape(0)); }
 };
 
@@ -57,6 +59,7 @@ struct Transpose {
     }
     copy_strided(x[0], 0, permuted, y, write);
   }
+  // dx = u with the axes in their old order
   void vjp(Backward& b) const {
     std::vector<int> inverse(static_cast<std::size_t>(b.y_shape().rank()));
     for (std::size_t i = 0; i < inverse.size(); ++i)
@@ -83,6 +86,7 @@ struct BroadcastTo {
   void eval(Operands x, View y, Write write) const {
     copy_strided(x[0], 0, broadcast_strides(x[0].shape(), shape), y, write);
   }
+  // dx = u, summed to the shape of x
   void vjp(Backward& b) const { b.dx(0) += sum_to(b.dy(), b.x_shape(0)); }
 };
 
@@ -117,6 +121,7 @@ struct Concat {
       }
     });
   }
+  // dx[k] = the slice of u that x[k] became
   void vjp(Backward& b) const {
     std::int64_t start = 0;
     for (int k = 0; k < b.operand_count(); ++k) {
@@ -128,7 +133,7 @@ struct Concat {
   void describe(std::ostream& out) const { out << "axis=" << axis; }
 };
 
-/// Elements start, start + step, ... (count of them) along an axis.
+/// `count` elements along an axis: start, start + step, ...
 struct SliceRange {
   int axis;
   std::int64_t start, step, count;
@@ -152,10 +157,10 @@ struct Slice : SliceRange {
     strides[a] *= step;
     copy_strided(x[0], offset, strides, y, write);
   }
-  void vjp(Backward& b) const;  // dx: u in the slice, 0 elsewhere
+  void vjp(Backward& b) const;  // dx = u in the slice, 0 elsewhere
 };
 
-/// The inverse of a slice: y zero but for the elements of the slice, which are x's.
+/// The adjoint of a slice: x in the slice, 0 elsewhere.
 struct SliceGrad : SliceRange {
   static constexpr const char* name = "slice_grad";
   static constexpr Reads reads[] = {kReadsNothing};
@@ -177,7 +182,7 @@ struct SliceGrad : SliceRange {
       }
     }
   }
-  // dx: the slice of u
+  // dx = the slice of u
   void vjp(Backward& b) const {
     Slice slice{};
     static_cast<SliceRange&>(slice) = *this;
@@ -299,7 +304,7 @@ Var slice(const Var& x, int axis, std::optional<std::int64_t> start, std::option
   const int a = normalize_axis("slice", axis, x.rank());
   if (step == 0) throw ShapeError("slice: step must not be 0");
   const std::int64_t n = x.shape()[a];
-  step = std::clamp(step, -n - 1, n + 1);  // a longer one takes no more
+  step = std::clamp(step, -n - 1, n + 1);  // a longer step takes no more elements
   // Python's rules: bounds are clipped to [0, n], or to [-1, n - 1] going backwards.
   const std::int64_t low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
   const auto bound = [&](std::optional<std::int64_t> b, std::int64_t missing) {

@@ -1,3 +1,4 @@
+// softmax and log_softmax along an axis, and the gradients of both as ops.
 #include "xgrad/ops/softmax.hpp"
 
 #include <ostream>
@@ -11,11 +12,11 @@
 namespace xgrad {
 namespace {
 
-/// One axis, which all these ops run along; operands and result have one shape.
+/// An op along one axis; operands and result have one shape.
 struct AxisOp {
   int axis;
   TensorType same(const char* op, Operands x) const { return {require_floating(op, x), x[0].shape()}; }
-  /// kernel(operands, extents, y, write) in pieces, which threads share.
+  /// Calls kernel(operands, extents, y, write) for pieces that have the whole axis; threads share them.
   template <class T, class Kernel, class... X>
   void each_piece(Kernel kernel, const View& y, Write write, const X&... x) const {
     detail::for_each_line_piece(detail::extents_about(y.shape(), axis),
@@ -46,7 +47,7 @@ struct SoftmaxGrad : AxisOp {
   void eval(Operands x, View dx, Write write) const {
     each_piece<T>(kernels::table<T>().softmax_grad, dx, write, x[0], x[1]);
   }
-  // With w = dy: du = y (w - sum(w y)), dy = w (u - sum(u y)) - u sum(w y)
+  // With w the cotangent: du = y (w - sum(w y)), dy = w (u - sum(u y)) - u sum(w y)
   void vjp(Backward& b) const {
     const Var& w = b.dy();
     b.dx(0) += detail::softmax_grad(w, b.x(1), axis);
@@ -76,7 +77,7 @@ struct LogSoftmaxGrad : AxisOp {
   void eval(Operands x, View dx, Write write) const {
     each_piece<T>(kernels::table<T>().log_softmax_grad, dx, write, x[0], x[1]);
   }
-  // With w = dy and p = exp(y): du = w - sum(w p), dy = -w p sum(u)
+  // With w the cotangent and p = exp(y): du = w - sum(w p), dy = -w p sum(u)
   void vjp(Backward& b) const {
     const Var &w = b.dy(), wp = cotangent_mul(w, exp(b.x(1)));
     b.dx(0) += [&] { return w - sum(wp, axis, true); };

@@ -1,5 +1,4 @@
-// Systems of linear equations. A matrix is factored once, for the solution and for derivatives of every
-// order.
+// Systems of linear equations. A matrix is factored once, and derivatives of every order use the factors.
 #include <ostream>
 
 #include "lib/ops/decompositions.hpp"
@@ -37,7 +36,7 @@ struct LuFactor {
   }
 };
 
-/// Operands a, its factors, b. The values of a are not needed, but a is handed on to the derivative.
+/// Operands a, its factors, b. eval reads the factors only; a is there for the derivative.
 struct LuSolve {
   static constexpr const char* name = "lu_solve";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | kReadsOutput, kReadsNothing,
@@ -60,7 +59,7 @@ struct LuSolve {
                             });
     });
   }
-  // With g = a'^-1 u: da = -g y', db = g
+  // With g = a'^-1 u: da = -g y', db = g; with `transpose` g = a^-1 u, da = -y g'
   void vjp(Backward& b) const {
     const Var g = apply(LuSolve{!transpose}, b.x(0), b.x(1), b.dy());
     b.dx(0) += [&] {
@@ -118,7 +117,7 @@ struct TriangularSolve {
   }
 };
 
-/// solution(b) for b as a matrix of one column, which is dropped again.
+/// solution(b) for a vector b, which it sees as a matrix of one column.
 template <class Solution>
 Var of_vector(const Var& b, Solution&& solution) {
   const Var x = solution(reshape(b, Shape{b.size(), 1}));
@@ -127,7 +126,7 @@ Var of_vector(const Var& b, Solution&& solution) {
   return reshape(x, shape);
 }
 
-/// @throws SingularMatrix
+/// @throws SingularMatrix when a factor has a 0 on the diagonal.
 void require_regular(const char* op, const Var& a, const Var& lu) {
   const std::int64_t n = a.shape()[a.rank() - 1];
   const auto singular = [n](const auto* v) {

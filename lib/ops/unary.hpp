@@ -1,4 +1,5 @@
-// The op of a scalar function of one operand (lib/tensor/functions.hpp): one struct for all.
+// The op of a scalar function of one operand (lib/tensor/functions.hpp), one for all functions, and its
+// gradient.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +11,7 @@
 
 namespace xgrad {
 
-/// What functions find for Vars, as they find the same for numbers.
+/// For functions that are called with Vars; lib/tensor/scalar.hpp has the same for numbers.
 inline Var if_positive(const Var& x, const Var& a, const Var& b) {
   return where(greater(x, detail::scalar_like(x, 0)), a, b);
 }
@@ -21,11 +22,11 @@ constexpr Reads reads_of_unary(int reads) {
   return (reads & functions::kX ? reads_x(0) : 0) | (reads & functions::kY ? kReadsOutput : 0);
 }
 
-/// Calls run(u, begin, n) for parts of a tensor of shape `to`: n elements from `begin` on, to which u points
-/// when `small` is repeated to that shape.
+/// Calls run(u, begin, n) for parts of a tensor of shape `to`: u points to the n elements from `begin` on of
+/// `small`, broadcast to that shape.
 template <class T, class Run>
 void for_each_repeated(const ConstView& small, const Shape& to, const Run& run) {
-  constexpr std::int64_t kPart = 256, kLong = 64;  // so long that a call is little beside it
+  constexpr std::int64_t kPart = 256, kLong = 64;  // long enough to hide the cost of a call
   const LoopNest<1> nest(to, {broadcast_strides(small.shape(), to)});
   const bool by_runs = nest.extents[static_cast<std::size_t>(nest.rank - 1)] >= kLong;
   parallel_pieces(to.size(), [&](std::int64_t begin, std::int64_t n) {
@@ -74,6 +75,7 @@ struct Unary {
       kernel(&f, x[0].as<T>() + begin, y.as<T>() + begin, n, write);
     });
   }
+  // dx = u df(x, y)
   void vjp(Backward& b) const
     requires(!constant)
   {
@@ -96,8 +98,8 @@ struct Unary {
   }
 };
 
-/// dx = u * df(x, y) in one pass, of u that broadcasts to dx. Only used where the gradient is not itself
-/// recorded.
+/// dx = u df(x, y) in one pass over memory, for a u that broadcasts to dx. A gradient that is itself recorded
+/// uses df_times instead.
 template <class F>
 struct UnaryGrad {
   static constexpr const char* name = "unary_grad";
