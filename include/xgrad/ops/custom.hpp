@@ -15,9 +15,9 @@
 // can, the op has derivatives of every order; otherwise asking for a second one throws NotDifferentiable. One
 // that calls std:: functions by name, which take no Var, declares its parameters as double.
 //
-// And of functions of tensors, by custom_vjp at the end. The ops keep copies of the callables for as long as
-// the recording needs them; what these capture by reference must live as long. For ops with kernels of their
-// own write a struct: see xgrad/tape/op.hpp.
+// custom_vjp, at the end, gives a function of tensors a derivative of its own. The ops keep copies of the
+// callables for as long as the recording needs them; what these capture by reference must live as long. For
+// ops with kernels of their own write a struct: see xgrad/tape/op.hpp.
 #pragma once
 
 #include <algorithm>
@@ -65,7 +65,7 @@ void put_element(T& out, T value, Write write) {
 template <OpName Name, class Derivative>
 struct ElementwiseGrad;
 
-/// A function of one operand with its derivative.
+/// A function of one operand with its derivative: dx = u derivative(x, y).
 template <OpName Name, class Function, class Derivative>
 struct Elementwise {
   static constexpr const char* name = Name.text;
@@ -107,7 +107,7 @@ struct ElementwiseGrad {
   }
 };
 
-/// Operand kOperand as a number that is dual once for every operand kBy by which is differentiated.
+/// Operand kOperand as a dual number, dual once for every operand kBy of the derivative.
 template <int kOperand, class T>
 T seed(T value) {
   return value;
@@ -127,7 +127,8 @@ auto innermost_slope(const Dual<T>& x) {
   return innermost_slope(x.slope);
 }
 
-/// A function of operands 0, 1, ... of one shape, differentiated by each of the operands kBy.
+/// A function of operands 0, 1, ... of one shape, differentiated by the operands kBy: for each operand,
+/// dx = u times the function differentiated by it too.
 template <OpName Name, class Function, class Indices, int... kBy>
 struct DualElementwise;
 template <OpName Name, class Function, int... kOperands, int... kBy>
@@ -171,7 +172,7 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
   }
 };
 
-/// Operand 0 is f's value, whose memory becomes the result's; the others are f's operands.
+/// Operand 0 is the value of f, whose memory becomes the result's; the others are the operands of f.
 template <OpName Name, class Vjp>
 struct CustomVjp {
   static constexpr const char* name = Name.text;
