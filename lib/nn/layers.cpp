@@ -1,3 +1,4 @@
+// Initial values, Dense, Embedding, Dropout and the activation layers.
 #include "xgrad/nn/layers.hpp"
 
 #include <algorithm>

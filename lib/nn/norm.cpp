@@ -1,3 +1,4 @@
+// BatchNorm2d with its running statistics, and LayerNorm.
 #include "xgrad/nn/norm.hpp"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ Parameter filled(DType dtype, const Shape& shape, double value) {
   return p;
 }
 
-/// The value on a tape, as a number like any other: nothing is derived with respect to it.
+/// The value of p as a constant of the tape.
 Var constant(Tape& tape, const Parameter& p) {
   return tape.constant({p.dtype(), p.shape()}, [&](View v) {
     std::memcpy(v.data, p.view().data, static_cast<std::size_t>(v.size()) * size_of(v.dtype));
@@ -54,7 +55,7 @@ Var BatchNorm2d::operator()(const Var& x) {
   }
   const Var y = batch_norm(x, a, b, eps);
   const double n = static_cast<double>(x.size()) / static_cast<double>(std::max<std::int64_t>(1, a.size()));
-  if (n < 1) return y;  // of an empty batch there is nothing to learn
+  if (n < 1) return y;  // an empty batch has no statistics
   const Moments batch = batch_moments(x);
   follow(running_mean, batch.mean, 1, momentum);
   follow(running_variance, batch.variance, n / std::max(1.0, n - 1), momentum);

@@ -68,14 +68,14 @@ void for_each_line_piece(const kernels::Extents& e, Body&& body) {
   constexpr std::int64_t kMany = 8;
   const std::int64_t slice = e.n * e.inner;
   if (e.outer >= kMany || e.inner < 2 * kColumns) {
-    parallel_pieces(e.outer, std::max<std::int64_t>(1, slice), [&](std::int64_t begin, std::int64_t count) {
+    parallel_chunks(e.outer, std::max<std::int64_t>(1, slice), [&](std::int64_t begin, std::int64_t count) {
       body(begin * slice, begin * e.inner, kernels::Extents{count, e.n, e.inner});
     });
     return;
   }
   const std::int64_t blocks = (e.inner + kColumns - 1) / kColumns;
   for (std::int64_t o = 0; o < e.outer; ++o) {
-    parallel_pieces(blocks, e.n * kColumns, [&](std::int64_t begin, std::int64_t count) {
+    parallel_chunks(blocks, e.n * kColumns, [&](std::int64_t begin, std::int64_t count) {
       const std::int64_t i = begin * kColumns;
       body(o * slice + i, o * e.inner + i,
            kernels::Extents{1, e.n, std::min(count * kColumns, e.inner - i), e.inner});
@@ -90,7 +90,7 @@ void reduce_pieces(const T* x, const kernels::Extents& e, T* y, Write write, Ker
   constexpr std::int64_t kRoom = 2048;
   const std::int64_t slice = e.n * e.inner;
   const std::int64_t shares =
-      std::min({kRoom / std::max<std::int64_t>(1, e.inner), slice / kPiece, std::int64_t{64}});
+      std::min({kRoom / std::max<std::int64_t>(1, e.inner), slice / kGrain, std::int64_t{64}});
   if (e.outer > 1 || e.inner >= 2 * kColumns || shares < 2) {
     for_each_line_piece(e, [&](std::int64_t from, std::int64_t to, const kernels::Extents& piece) {
       kernel(x + from, piece, y + to, write);

@@ -43,7 +43,7 @@ struct Compare {
       const T* b = x[1].as<T>();
       const LoopNest<2> nest(z.shape(), {broadcast_strides(x[0].shape(), z.shape()),
                                          broadcast_strides(x[1].shape(), z.shape())});
-      parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
+      parallel_chunks(z.size(), [&](std::int64_t begin, std::int64_t count) {
         bool* out = z.as<bool>() + begin;
         nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
           for (std::int64_t i = 0; i < n; ++i) out[i] = F{}(a[at[0] + i * step[0]], b[at[1] + i * step[1]]);
@@ -71,7 +71,7 @@ struct Where {
     const LoopNest<3> nest(
         z.shape(), {broadcast_strides(x[0].shape(), z.shape()), broadcast_strides(x[1].shape(), z.shape()),
                     broadcast_strides(x[2].shape(), z.shape())});
-    parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
+    parallel_chunks(z.size(), [&](std::int64_t begin, std::int64_t count) {
       T* out = z.as<T>() + begin;
       nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
         for (std::int64_t i = 0; i < n; ++i) {

@@ -77,7 +77,7 @@ struct RowLogSumExp {
   template <class T>
   void eval(Operands x, View y, Write write) const {
     const std::int64_t classes = x[0].shape()[1];
-    parallel_pieces(x[0].shape()[0], classes, [&](std::int64_t begin, std::int64_t count) {
+    parallel_chunks(x[0].shape()[0], classes, [&](std::int64_t begin, std::int64_t count) {
       kernels::table<T>().logsumexp(x[0].as<T>() + begin * classes, {count, classes, 1}, y.as<T>() + begin,
                                     write);
     });
@@ -95,7 +95,7 @@ struct SoftmaxCrossEntropy : RowLoss {
     // Each share of rows has a total of its own; the totals are added in their order.
     constexpr std::int64_t kShares = 64;
     double totals[kShares] = {};
-    const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kPiece, 1, std::min(kShares, rows));
+    const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kGrain, 1, std::min(kShares, rows));
     parallel_for(shares, [&](std::int64_t share) {
       for (std::int64_t r = share * rows / shares; r < (share + 1) * rows / shares; ++r) {
         const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
@@ -142,7 +142,7 @@ struct SoftmaxCrossEntropyGrad : RowLoss {
     const T* u = x[2].as<T>();
     const T* lse = x[3].as<T>();
     const auto& kernel = kernels::table<T>();
-    parallel_pieces(rows, classes, [&](std::int64_t begin, std::int64_t count) {
+    parallel_chunks(rows, classes, [&](std::int64_t begin, std::int64_t count) {
       for (std::int64_t r = begin; r < begin + count; ++r) {
         const T* logits = x[0].as<T>() + r * classes;
         const T* t = labelled ? nullptr : x[1].as<T>() + r * classes;

@@ -39,14 +39,14 @@ struct Binary {
       const auto pairing = same            ? kernels::kVectorVector
                            : y.size() == 1 ? kernels::kVectorScalar
                                            : kernels::kScalarVector;
-      return parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t n) {
+      return parallel_chunks(z.size(), [&](std::int64_t begin, std::int64_t n) {
         kernel[pairing](pairing == kernels::kScalarVector ? px : px + begin,
                         pairing == kernels::kVectorScalar ? py : py + begin, pz + begin, n, write);
       });
     }
     const LoopNest<2> nest(
         z.shape(), {broadcast_strides(x.shape(), z.shape()), broadcast_strides(y.shape(), z.shape())});
-    parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
+    parallel_chunks(z.size(), [&](std::int64_t begin, std::int64_t count) {
       T* out = pz + begin;
       nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
         const auto pairing = step[1] == 0   ? kernels::kVectorScalar

@@ -55,27 +55,9 @@ struct MatMul {
   }
   template <class T>
   void eval(Operands x, View z, Write write) const {
-    const GemmShape s = sizes(x[0].shape(), x[1].shape());
-    const Shape batch = batch_of(z.shape());
-    const LoopNest<2> nest(batch, {broadcast_strides(batch_of(x[0].shape()), batch),
-                                   broadcast_strides(batch_of(x[1].shape()), batch)});
-    const T beta = write == Write::assign ? T(0) : T(1);
-    const auto products = [&](std::int64_t begin, std::int64_t count) {
-      T* out = z.as<T>() + begin * s.m * s.n;
-      nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
-        for (std::int64_t i = 0; i < n; ++i, out += s.m * s.n) {
-          gemm(s, T(1), x[0].as<T>() + (at[0] + i * step[0]) * s.m * s.k,
-               x[1].as<T>() + (at[1] + i * step[1]) * s.k * s.n, beta, out);
-        }
-      });
-    };
-    // Large products share themselves out; of small ones, several make a piece.
-    const double work = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-    constexpr double kLarge = 16e6, kPerPiece = 2e6;
-    const auto most = static_cast<std::int64_t>(std::max(1.0, kPerPiece / std::max(1.0, work)));
-    if (work >= kLarge || nest.size() <= most) return products(0, nest.size());
-    parallel_for((nest.size() + most - 1) / most,
-                 [&](std::int64_t i) { products(i * most, std::min(most, nest.size() - i * most)); });
+    const Shape &a = x[0].shape(), &b = x[1].shape(), &c = z.shape();
+    gemm(sizes(a, b), T(1), x[0].as<T>(), x[1].as<T>(), write == Write::assign ? T(0) : T(1), z.as<T>(),
+         {batch_of(c), {broadcast_strides(a, c), broadcast_strides(b, c), broadcast_strides(c, c)}});
   }
   // dx = u y', dy = x' u; the transpose of that for an operand that is transposed
   void vjp(Backward& b) const {
@@ -122,7 +104,7 @@ struct Linear {
   template <class T>
   void eval(Operands x, View y, Write write) const {
     const std::int64_t rows = y.shape()[0], columns = y.shape()[1];
-    parallel_pieces(rows, columns, [&](std::int64_t begin, std::int64_t count) {
+    parallel_chunks(rows, columns, [&](std::int64_t begin, std::int64_t count) {
       for (std::int64_t r = begin; r < begin + count; ++r)
         detail::put_run(x[2].as<T>(), 1, y.as<T>() + r * columns, columns, write);
     });

@@ -17,7 +17,7 @@ using detail::text;
 /// Calls body(extents, range of n) for parts of n; threads share them.
 template <class Body>
 void for_each_range(const kernels::Extents& e, Body&& body) {
-  parallel_pieces(e.n, e.outer * e.inner, [&](std::int64_t begin, std::int64_t count) {
+  parallel_chunks(e.n, e.outer * e.inner, [&](std::int64_t begin, std::int64_t count) {
     body(e, {begin, count});
   });
 }

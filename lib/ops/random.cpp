@@ -22,7 +22,7 @@ struct Dropout {
   void eval(Operands x, View y, Write write) const {
     const auto threshold = static_cast<std::uint64_t>(std::llround((1 - p) * 0x1p32));
     const T scale = p < 1 ? static_cast<T>(1 / (1 - p)) : T(0);
-    parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t n) {
+    parallel_chunks(y.size(), [&](std::int64_t begin, std::int64_t n) {
       kernels::table<T>().dropout(x[0].as<T>(), y.as<T>(), begin, n, key, threshold, scale, write);
     });
   }

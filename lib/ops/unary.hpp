@@ -29,7 +29,7 @@ void for_each_repeated(const ConstView& small, const Shape& to, const Run& run) 
   constexpr std::int64_t kPart = 256, kLong = 64;  // long enough to hide the cost of a call
   const LoopNest<1> nest(to, {broadcast_strides(small.shape(), to)});
   const bool by_runs = nest.extents[static_cast<std::size_t>(nest.rank - 1)] >= kLong;
-  parallel_pieces(to.size(), [&](std::int64_t begin, std::int64_t n) {
+  parallel_chunks(to.size(), [&](std::int64_t begin, std::int64_t n) {
     T part[kPart];
     if (by_runs) {
       nest.for_each_run(begin, n, [&](const auto& at, std::int64_t length, const auto& step) {
@@ -71,7 +71,7 @@ struct Unary {
   template <class T>
   void eval(Operands x, View y, Write write) const {
     const auto kernel = kernels::table<T>().unary[functions::UnaryList::index_of<F>()];
-    parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t n) {
+    parallel_chunks(y.size(), [&](std::int64_t begin, std::int64_t n) {
       kernel(&f, x[0].as<T>() + begin, y.as<T>() + begin, n, write);
     });
   }
@@ -116,7 +116,7 @@ struct UnaryGrad {
              write);
     };
     if (x[0].shape() == dx.shape()) {
-      return parallel_pieces(
+      return parallel_chunks(
           dx.size(), [&](std::int64_t begin, std::int64_t n) { run(x[0].as<T>() + begin, begin, n); });
     }
     for_each_repeated<T>(x[0], dx.shape(), run);
