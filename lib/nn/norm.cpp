@@ -5,18 +5,14 @@
 #include <cstring>
 
 #include "xgrad/tape/tape.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::nn {
 namespace {
 
-template <class F>
-void dispatch(DType dtype, F&& f) {
-  dtype == DType::float32 ? f.template operator()<float>() : f.template operator()<double>();
-}
-
 Parameter filled(DType dtype, const Shape& shape, double value) {
   Parameter p({dtype, shape});
-  dispatch(dtype, [&]<class T>() {
+  xgrad::detail::dispatch_floating(dtype, [&]<class T>() {
     const View v = p.value_view();
     std::fill_n(v.as<T>(), v.size(), static_cast<T>(value));
   });
@@ -32,7 +28,7 @@ Var constant(Tape& tape, const Parameter& p) {
 
 /// running += momentum (factor batch - running)
 void follow(Parameter& running, const Var& batch, double factor, double momentum) {
-  dispatch(running.dtype(), [&]<class T>() {
+  xgrad::detail::dispatch_floating(running.dtype(), [&]<class T>() {
     const View v = running.value_view();
     const T* b = batch.view().as<T>();
     for (std::int64_t i = 0; i < v.size(); ++i) {

@@ -36,12 +36,12 @@ struct Convolution {
 
 /// How the work is cut: one matrix product for each image, group and block of rows of positions. The cuts
 /// depend on the shapes alone, and so do the bits of the result.
-struct Cut {
+struct ConvPlan {
   Window window;
   Planes channels;  // of one group
   std::int64_t images, groups, outputs, out_width, pixels, rows, shares;
 
-  Cut(const Convolution& c, const Shape& x, const Shape& y)
+  ConvPlan(const Convolution& c, const Shape& x, const Shape& y)
       : window(c.window),
         channels{x[1] / c.groups, c.height, c.width},
         images(x[0]),
@@ -111,34 +111,32 @@ struct Conv2d : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0), kReadsNothing};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x),
-            Shape{x[0].shape()[0], x[1].shape()[0], out_height(), out_width()}};
+    return {require_floating(name, x), Shape{x[0].shape()[0], x[1].shape()[0], out_height(), out_width()}};
   }
-  Cut cut(Operands x, const Shape& y) const { return {*this, x[0].shape(), y}; }
+  ConvPlan plan(Operands x, const Shape& y) const { return {*this, x[0].shape(), y}; }
   std::size_t workspace(Operands x) const {
-    const Cut c = cut(x, infer(x).shape);
+    const ConvPlan c = plan(x, infer(x).shape);
     return bytes(c.shares * c.columns_size(), x[0].dtype);
   }
+  template <class T>
   void eval(Operands x, View y, Write write, void* workspace) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Cut c = cut(x, y.shape());
-      const bool biased = x.size() == 3;
-      c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
-        const T* image = x[0].as<T>() + block.image;
-        const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
-        T* out = y.as<T>() + block.result;
-        if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, window, block.rows, columns);
-        for (std::int64_t o = 0; biased && o < c.outputs; ++o) {
-          const T bias = x[2].as<T>()[block.group * c.outputs + o];
-          T* line = out + o * c.pixels;
-          for (std::int64_t i = 0; i < block.n; ++i) line[i] = write == Write::assign ? bias : line[i] + bias;
-        }
-        gemm({.m = c.outputs, .n = block.n, .k = c.inner(), .stride_b = block.n, .stride_c = c.pixels}, T(1),
-             w, c.is_direct() ? image : columns, biased || write == Write::accumulate ? T(1) : T(0), out);
-      });
+    const ConvPlan c = plan(x, y.shape());
+    const bool biased = x.size() == 3;
+    c.for_each_block(static_cast<T*>(workspace), [&](const ConvPlan::Block& block, T* columns) {
+      const T* image = x[0].as<T>() + block.image;
+      const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
+      T* out = y.as<T>() + block.result;
+      if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, window, block.rows, columns);
+      for (std::int64_t o = 0; biased && o < c.outputs; ++o) {
+        const T bias = x[2].as<T>()[block.group * c.outputs + o];
+        T* line = out + o * c.pixels;
+        for (std::int64_t i = 0; i < block.n; ++i) store(line[i], bias, write);
+      }
+      gemm({.m = c.outputs, .n = block.n, .k = c.inner(), .stride_b = block.n, .stride_c = c.pixels}, T(1), w,
+           c.is_direct() ? image : columns, biased || write == Write::accumulate ? T(1) : T(0), out);
     });
   }
-  double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
+  double flops(Operands x, const Shape& y) const { return plan(x, y).flops(); }
   void vjp(Backward& b) const;
 };
 
@@ -148,29 +146,28 @@ struct ConvTranspose2d : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x), Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
+    return {require_floating(name, x), Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
   }
-  Cut cut(Operands y, const Shape& x) const { return {*this, x, y[0].shape()}; }
+  ConvPlan plan(Operands y, const Shape& x) const { return {*this, x, y[0].shape()}; }
   std::size_t workspace(Operands x) const {
-    const Cut c = cut(x, infer(x).shape);
+    const ConvPlan c = plan(x, infer(x).shape);
     return bytes(c.shares * c.columns_size(), x[0].dtype);
   }
+  template <class T>
   void eval(Operands x, View y, Write write, void* workspace) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Cut c = cut(x, y.shape());
-      c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
-        T* image = y.as<T>() + block.image;
-        const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
-        const bool add = c.is_direct() && write == Write::accumulate;
-        gemm({.m = c.inner(), .n = block.n, .k = c.outputs, .transpose_a = true, .stride_b = c.pixels}, T(1),
-             w, x[0].as<T>() + block.result, add ? T(1) : T(0), c.is_direct() ? image : columns);
-        if (c.is_direct()) return;
-        if (block.rows.first == 0 && write == Write::assign) std::fill_n(image, c.image_size(), T(0));
-        kernels::table<T>().col2im(columns, c.channels, window, block.rows, image);
-      });
+    const ConvPlan c = plan(x, y.shape());
+    c.for_each_block(static_cast<T*>(workspace), [&](const ConvPlan::Block& block, T* columns) {
+      T* image = y.as<T>() + block.image;
+      const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
+      const bool add = c.is_direct() && write == Write::accumulate;
+      gemm({.m = c.inner(), .n = block.n, .k = c.outputs, .transpose_a = true, .stride_b = c.pixels}, T(1), w,
+           x[0].as<T>() + block.result, add ? T(1) : T(0), c.is_direct() ? image : columns);
+      if (c.is_direct()) return;
+      if (block.rows.first == 0 && write == Write::assign) std::fill_n(image, c.image_size(), T(0));
+      kernels::table<T>().col2im(columns, c.channels, window, block.rows, image);
     });
   }
-  double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
+  double flops(Operands x, const Shape& y) const { return plan(x, y).flops(); }
   void vjp(Backward& b) const;
 };
 
@@ -180,40 +177,39 @@ struct ConvWeightGrad : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x),
+    return {require_floating(name, x),
             Shape{x[1].shape()[1], x[0].shape()[1] / groups, window.extent[0], window.extent[1]}};
   }
-  Cut cut(Operands x) const { return {*this, x[0].shape(), x[1].shape()}; }
+  ConvPlan plan(Operands x) const { return {*this, x[0].shape(), x[1].shape()}; }
   std::size_t workspace(Operands x) const {
-    const Cut c = cut(x);
+    const ConvPlan c = plan(x);
     return bytes(c.shares * (c.columns_size() + c.weights()), x[0].dtype);
   }
   // Each share adds up a sum of its own, whatever thread it runs on; then these are added in their order.
+  template <class T>
   void eval(Operands x, View dw, Write write, void* workspace) const {
-    detail::dispatch(dw.dtype, [&]<class T>() {
-      const Cut c = cut(x);
-      T* sums = static_cast<T*>(workspace);
-      std::fill_n(sums, c.shares * c.weights(), T(0));
-      c.for_each_block(sums + c.shares * c.weights(), [&](const Cut::Block& block, T* columns) {
-        const T* image = x[0].as<T>() + block.image;
-        if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, window, block.rows, columns);
-        gemm({.m = c.outputs,
-              .n = c.inner(),
-              .k = block.n,
-              .transpose_b = true,
-              .stride_a = c.pixels,
-              .stride_b = block.n},
-             T(1), x[1].as<T>() + block.result, c.is_direct() ? image : columns, T(1),
-             sums + block.share * c.weights() + block.group * c.outputs * c.inner());
-      });
-      T* out = dw.as<T>();
-      if (write == Write::assign) std::fill_n(out, dw.size(), T(0));
-      for (std::int64_t share = 0; share < c.shares; ++share, sums += c.weights()) {
-        for (std::int64_t i = 0; i < c.weights(); ++i) out[i] += sums[i];
-      }
+    const ConvPlan c = plan(x);
+    T* sums = static_cast<T*>(workspace);
+    std::fill_n(sums, c.shares * c.weights(), T(0));
+    c.for_each_block(sums + c.shares * c.weights(), [&](const ConvPlan::Block& block, T* columns) {
+      const T* image = x[0].as<T>() + block.image;
+      if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, window, block.rows, columns);
+      gemm({.m = c.outputs,
+            .n = c.inner(),
+            .k = block.n,
+            .transpose_b = true,
+            .stride_a = c.pixels,
+            .stride_b = block.n},
+           T(1), x[1].as<T>() + block.result, c.is_direct() ? image : columns, T(1),
+           sums + block.share * c.weights() + block.group * c.outputs * c.inner());
     });
+    T* out = dw.as<T>();
+    if (write == Write::assign) std::fill_n(out, dw.size(), T(0));
+    for (std::int64_t share = 0; share < c.shares; ++share, sums += c.weights()) {
+      for (std::int64_t i = 0; i < c.weights(); ++i) out[i] += sums[i];
+    }
   }
-  double flops(Operands x, const Shape&) const { return cut(x).flops(); }
+  double flops(Operands x, const Shape&) const { return plan(x).flops(); }
   void vjp(Backward& b) const {
     b.dx(0) += apply(ConvTranspose2d{*this}, b.x(1), b.dy());
     b.dx(1) += apply(Conv2d{*this}, b.x(0), b.dy());
@@ -223,7 +219,7 @@ struct ConvWeightGrad : Convolution {
 void Conv2d::vjp(Backward& b) const {
   b.dx(0) += apply(ConvTranspose2d{*this}, b.dy(), b.x(1));
   b.dx(1) += apply(ConvWeightGrad{*this}, b.x(0), b.dy());
-  if (b.operand_count() == 3) b.dx(2) += sum(sum(b.dy(), {2, 3}), 0);
+  if (b.operand_count() == 3) b.dx(2) += [&] { return sum(sum(b.dy(), {2, 3}), 0); };
 }
 
 void ConvTranspose2d::vjp(Backward& b) const {

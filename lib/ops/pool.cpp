@@ -19,11 +19,11 @@ struct Pooling {
 
   TensorType pooled(const char* op, Operands x) const {
     const Shape& s = x[0].shape();
-    return {detail::floating_dtype(op, x),
+    return {require_floating(op, x),
             Shape{s[0], s[1], window.positions(0, height), window.positions(1, width)}};
   }
   TensorType unpooled(const char* op, Operands x) const {
-    return {detail::floating_dtype(op, x), Shape{x[0].shape()[0], x[0].shape()[1], height, width}};
+    return {require_floating(op, x), Shape{x[0].shape()[0], x[0].shape()[1], height, width}};
   }
   void describe(std::ostream& out) const {
     const auto pair = [&](const char* name, const std::int64_t(&v)[2]) {
@@ -80,11 +80,6 @@ struct Pooling {
   }
 };
 
-template <class T>
-void put(T& to, T value, Write write) {
-  to = write == Write::assign ? value : to + value;
-}
-
 std::int64_t planes_of(const View& v) { return v.shape()[0] * v.shape()[1]; }
 
 /// Of every window, v's element where x is largest: linear in v, piecewise constant in x.
@@ -92,13 +87,12 @@ struct MaxPool2d : Pooling {
   static constexpr const char* name = "max_pool2d";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
   TensorType infer(Operands x) const { return pooled(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const T *v = x[0].as<T>(), *from = x[1].as<T>();
-      T* out = y.as<T>();
-      for_each_largest(from, planes_of(y), [&](std::int64_t offset, std::int64_t position) {
-        put(out[position], v[offset], write);
-      });
+    const T *v = x[0].as<T>(), *from = x[1].as<T>();
+    T* out = y.as<T>();
+    for_each_largest(from, planes_of(y), [&](std::int64_t offset, std::int64_t position) {
+      store(out[position], v[offset], write);
     });
   }
   void vjp(Backward& b) const;
@@ -109,14 +103,13 @@ struct MaxPool2dGrad : Pooling {
   static constexpr const char* name = "max_pool2d_grad";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
   TensorType infer(Operands x) const { return unpooled(name, x); }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      const T *u = x[0].as<T>(), *from = x[1].as<T>();
-      T* out = dx.as<T>();
-      if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
-      for_each_largest(from, planes_of(dx),
-                       [&](std::int64_t offset, std::int64_t position) { out[offset] += u[position]; });
-    });
+    const T *u = x[0].as<T>(), *from = x[1].as<T>();
+    T* out = dx.as<T>();
+    if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
+    for_each_largest(from, planes_of(dx),
+                     [&](std::int64_t offset, std::int64_t position) { out[offset] += u[position]; });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(MaxPool2d{*this}, b.dy(), b.x(1)); }
 };
@@ -138,17 +131,16 @@ struct AvgPool2d : Averaging {
   static constexpr const char* name = "avg_pool2d";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return pooled(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const T* in = x[0].as<T>();
-      T* out = y.as<T>();
-      for_each_window(planes_of(y), [&](std::int64_t image, std::int64_t position, const Box& w) {
-        T sum = 0;
-        for (std::int64_t row = w.top; row < w.bottom; ++row) {
-          for (std::int64_t i = w.left; i < w.right; ++i) sum += in[image + row * width + i];
-        }
-        put(out[position], sum * scale<T>(w), write);
-      });
+    const T* in = x[0].as<T>();
+    T* out = y.as<T>();
+    for_each_window(planes_of(y), [&](std::int64_t image, std::int64_t position, const Box& w) {
+      T sum = 0;
+      for (std::int64_t row = w.top; row < w.bottom; ++row) {
+        for (std::int64_t i = w.left; i < w.right; ++i) sum += in[image + row * width + i];
+      }
+      store(out[position], sum * scale<T>(w), write);
     });
   }
   void vjp(Backward& b) const;
@@ -159,17 +151,16 @@ struct AvgPool2dGrad : Averaging {
   static constexpr const char* name = "avg_pool2d_grad";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return unpooled(name, x); }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      const T* u = x[0].as<T>();
-      T* out = dx.as<T>();
-      if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
-      for_each_window(planes_of(dx), [&](std::int64_t image, std::int64_t position, const Box& w) {
-        const T share = u[position] * scale<T>(w);
-        for (std::int64_t row = w.top; row < w.bottom; ++row) {
-          for (std::int64_t i = w.left; i < w.right; ++i) out[image + row * width + i] += share;
-        }
-      });
+    const T* u = x[0].as<T>();
+    T* out = dx.as<T>();
+    if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
+    for_each_window(planes_of(dx), [&](std::int64_t image, std::int64_t position, const Box& w) {
+      const T share = u[position] * scale<T>(w);
+      for (std::int64_t row = w.top; row < w.bottom; ++row) {
+        for (std::int64_t i = w.left; i < w.right; ++i) out[image + row * width + i] += share;
+      }
     });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(AvgPool2d{*this}, b.dy()); }

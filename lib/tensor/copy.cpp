@@ -3,11 +3,12 @@
 
 #include "lib/support/parallel.hpp"
 #include "lib/tensor/strided.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::detail {
 
 void copy(const ConstView& x, const View& y, Write write) {
-  dispatch_any(y.dtype, [&]<class T>() {
+  dispatch_all(y.dtype, [&]<class T>() {
     parallel_chunks(y.size(), [&](std::int64_t begin, std::int64_t n) {
       put_run(x.as<T>() + begin, 1, y.as<T>() + begin, n, write);
     });
@@ -16,7 +17,7 @@ void copy(const ConstView& x, const View& y, Write write) {
 
 void copy_strided(const ConstView& x, std::int64_t offset, const std::array<std::int64_t, kMaxRank>& strides,
                   const View& y, Write write) {
-  dispatch_any(x.dtype, [&]<class T>() {
+  dispatch_all(x.dtype, [&]<class T>() {
     const T* in = x.as<T>() + offset;
     const LoopNest<1> nest(y.shape(), {strides});
     parallel_chunks(y.size(), [&](std::int64_t begin, std::int64_t count) {

@@ -10,25 +10,6 @@
 
 namespace xgrad::detail {
 
-/// Calls f.operator()<T>() for the element type of any dtype.
-template <class F>
-void dispatch_any(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::float32:
-      return f.template operator()<float>();
-    case DType::float64:
-      return f.template operator()<double>();
-    case DType::int32:
-      return f.template operator()<std::int32_t>();
-    case DType::int64:
-      return f.template operator()<std::int64_t>();
-    case DType::uint8:
-      return f.template operator()<std::uint8_t>();
-    case DType::boolean:
-      return f.template operator()<bool>();
-  }
-}
-
 /// out[i] (= or +=) in[i * step] for i below n.
 template <class T>
 void put_run(const T* in, std::int64_t step, T* out, std::int64_t n, Write write) {
@@ -46,7 +27,7 @@ void put_run(const T* in, std::int64_t step, T* out, std::int64_t n, Write write
 /// y (= or +=) x, both contiguous and of one size.
 void copy(const ConstView& x, const View& y, Write write);
 
-/// y, contiguous, from x, read at an offset and strides in elements.
+/// y (contiguous) from x read with given strides from an offset on.
 void copy_strided(const ConstView& x, std::int64_t offset, const std::array<std::int64_t, kMaxRank>& strides,
                   const View& y, Write write);
 

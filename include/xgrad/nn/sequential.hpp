@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "xgrad/nn/visitor.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad::nn {
 
@@ -44,7 +45,7 @@ class Sequential {
       const auto scope = x.tape().scope(names_[i]);
       y = layers_[i]->call(y);
     }
-    return y;
+    return identity(std::move(y));
   }
   std::size_t size() const { return layers_.size(); }
   /// Names layers by their number: `0.weight`, and the scope `0` on the tape.

@@ -52,4 +52,10 @@ struct View {
 /// What a kernel does with its result: overwrite the destination, or add to it (BLAS beta).
 enum class Write : std::uint8_t { assign, accumulate };
 
+/// Writes one element of a result in that way.
+template <class T>
+void store(T& to, T value, Write write) {
+  to = write == Write::assign ? value : static_cast<T>(to + value);
+}
+
 }  // namespace xgrad
