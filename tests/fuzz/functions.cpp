@@ -98,6 +98,18 @@ void FunctionBuilder::add_result_like(const Type& wanted) {
   fn_.results.push_back(static_cast<std::int8_t>(result));
 }
 
+/// A checkpoint runs again, so a cotangent may come to its hooks in several parts.
+void FunctionBuilder::add_linear_result(int cotangent, const Type& wanted) {
+  const Type given = type(cotangent);
+  int result = push_op(random_.percent(50) ? Op::scale : Op::neg, random_.below(1000), cotangent, -1, given);
+  if (!(given.dims == wanted.dims)) {
+    const Type scalar{{}, given.is_float32};
+    result = given.dims.rank ? push_op(Op::sum, 0, result, -1, scalar) : result;
+    result = push_op(Op::mul, 0, result, 0, wanted);
+  }
+  fn_.results.push_back(static_cast<std::int8_t>(result));
+}
+
 void FunctionBuilder::add_steps(int count) {
   for (int i = 0; i < count; ++i) add_step();
 }
@@ -136,7 +148,7 @@ void FunctionBuilder::add_unary() {
 }
 
 /// A function that is called in the course of this one.
-FunctionBuilder FunctionBuilder::nested(std::vector<Type> args, bool in_callback) {
+FunctionBuilder FunctionBuilder::nested(std::vector<Type> args, bool in_callback, bool in_checkpoint) {
   std::vector<Type> around;
   std::vector<std::int8_t> names;
   for (std::size_t i = 0; i < locals_.size(); ++i) {
@@ -144,7 +156,7 @@ FunctionBuilder FunctionBuilder::nested(std::vector<Type> args, bool in_callback
     around.push_back(locals_[i].type);
     names.push_back(static_cast<std::int8_t>(i));
   }
-  return {random_, std::move(args), around, names, {place_.in_callback || in_callback, false, place_.depth + 1}};
+  return {random_, std::move(args), around, names, {place_.in_callback || in_callback, false, place_.in_checkpoint || in_checkpoint, place_.depth + 1}};
 }
 
 bool FunctionBuilder::add_nested() {
@@ -180,7 +192,7 @@ bool FunctionBuilder::add_nested() {
     }
     case 1: {
       s.kind = Step::checkpoint;
-      FunctionBuilder f = nested({made}, true);
+      FunctionBuilder f = nested({made}, true, true);
       f.add_steps(1 + random_.below(3));
       made = f.add_any_result();
       s.f = f.done();
@@ -189,8 +201,12 @@ bool FunctionBuilder::add_nested() {
     case 2: {
       s.kind = Step::hook;
       FunctionBuilder f = nested({made}, true);
-      f.add_steps(1 + random_.below(2));
-      f.add_result_like(made);
+      if (place_.in_checkpoint) {
+        f.add_linear_result(0, made);
+      } else {
+        f.add_steps(1 + random_.below(2));
+        f.add_result_like(made);
+      }
       s.f = f.done();
       break;
     }
@@ -202,8 +218,12 @@ bool FunctionBuilder::add_nested() {
       made = f.add_any_result();
       s.f = f.done();
       FunctionBuilder g = nested({x, made, made}, true);
-      g.add_steps(1 + random_.below(2));
-      g.add_result_like(x);
+      if (place_.in_checkpoint) {
+        g.add_linear_result(2, x);
+      } else {
+        g.add_steps(1 + random_.below(2));
+        g.add_result_like(x);
+      }
       s.g = g.done();
       break;
     }

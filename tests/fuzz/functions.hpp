@@ -11,6 +11,7 @@ namespace fuzz {
 struct Place {
   bool in_callback = false;  // so that clear and the like must throw
   bool may_write = false;    // it is called once, so it may write what is not its own
+  bool in_checkpoint = false;  // so that what hooks and custom derivatives make of cotangents must be linear
   int depth = 0;
 };
 
@@ -43,7 +44,8 @@ class FunctionBuilder {
   void add_unary();
   void add_effect();
   bool add_nested();
-  FunctionBuilder nested(std::vector<Type> args, bool in_callback);
+  FunctionBuilder nested(std::vector<Type> args, bool in_callback, bool in_checkpoint = false);
+  void add_linear_result(int cotangent, const Type& type);
   const Type& type(int local) const { return locals_[static_cast<std::size_t>(local)].type; }
 
   Random& random_;

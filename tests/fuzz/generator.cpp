@@ -200,7 +200,7 @@ bool Generator::make_hook(Call& c) {
   c.a = differentiable();
   if (c.a < 0) return false;
   const Around captured = around(shadow_, tape_, random_);
-  FunctionBuilder f(random_, {type_of(c.a)}, captured.types, captured.names, {true, true, 0});
+  FunctionBuilder f(random_, {type_of(c.a)}, captured.types, captured.names, {true, true, false, 0});
   f.add_steps(random_.below(3));
   if (random_.percent(25)) {
     f.add_empty_result();
@@ -222,13 +222,13 @@ bool Generator::make_custom(Call& c) {
     types.push_back(type_of(x));
   }
   const Around captured = around(shadow_, tape_, random_);
-  FunctionBuilder f(random_, types, captured.types, captured.names, {false, false, 1});
+  FunctionBuilder f(random_, types, captured.types, captured.names, {false, false, false, 1});
   f.add_steps(1 + random_.below(3));
   const Type y = f.add_any_result();
   c.f = f.done();
   std::vector<Type> args = types;
   args.insert(args.end(), {y, y});
-  FunctionBuilder g(random_, args, captured.types, captured.names, {true, true, 0});
+  FunctionBuilder g(random_, args, captured.types, captured.names, {true, true, false, 0});
   g.add_steps(1 + random_.below(3));
   for (const Type& x : types) {
     if (random_.percent(12)) {
@@ -251,7 +251,7 @@ bool Generator::make_checkpoint(Call& c) {
     types.push_back(type_of(x));
   }
   const Around captured = around(shadow_, tape_, random_);
-  FunctionBuilder f(random_, types, captured.types, captured.names, {true, false, 0});
+  FunctionBuilder f(random_, types, captured.types, captured.names, {true, false, true, 0});
   f.add_steps(1 + random_.below(4));
   f.add_any_result();
   c.f = f.done();
@@ -269,7 +269,7 @@ bool Generator::make_functional(Call& c) {
     types.push_back(type_of(x));
   }
   const Around captured = around(shadow_, tape_, random_);
-  FunctionBuilder f(random_, types, captured.types, captured.names, {false, false, 0});
+  FunctionBuilder f(random_, types, captured.types, captured.names, {false, false, false, 0});
   f.add_steps(1 + random_.below(4));
   const bool any = c.functional_kind == Functional::vjp || c.functional_kind == Functional::jvp ||
                    c.functional_kind == Functional::jacobian;

@@ -92,7 +92,7 @@ Var Real::op(Op what, int attribute, Var& a, bool move_a, Var* b, bool move_b) {
     case Op::identity: return identity(x());
     case Op::cubic: return xgrad::apply(Cubic{}, x());
     case Op::nested_cubic: return xgrad::apply(NestedCubic{}, x());
-    case Op::total: return xgrad::apply(Total{}, a);
+    case Op::total: return xgrad::apply(Total{}, x());
     case Op::slope: return xgrad::apply(Slope{attribute == 1 ? &a.tape() : nullptr}, x());
     case Op::thrower: return xgrad::apply(Thrower{attribute}, x());
   }

@@ -48,6 +48,7 @@ void Runner::complain(const Parts&... parts) {
 
 void Runner::begin() {
   problem_.clear();
+  leaves_of_failures_ = 0;
   shadow_.begin(options_.shared != nullptr);
   real_ = std::make_unique<Real>(options_.shared);
   for (int p = 0; p < kParameters; ++p)
@@ -180,6 +181,7 @@ void Runner::after_success(const Call& call) {
 /// Nothing may have changed but what the documentation names.
 void Runner::after_error(const Call& call, std::uint32_t kind) {
   if (kind == kBadAlloc) {
+    leaves_of_failures_ += kParameters;  // at most
     shadow_.undo();
     shadow_.mark_state();
     if (call.kind == Call::backward) {
@@ -300,7 +302,7 @@ void Runner::end(std::uint64_t seed) {
     for (int t = 0; t < kTapes; ++t) {
       if (!real_->tapes[static_cast<std::size_t>(t)]) continue;
       const TapeStatistics left = real_->tape(t).statistics();
-      if (left.instructions || left.slots > kParameters) {
+      if (left.instructions || left.slots > shadow_.leaf_count(t) + leaves_of_failures_) {
         complain("tape ", t, " holds ", left.instructions, " instructions and ", left.slots, " values that nothing names");
       }
       real_->tape(t).clear();
@@ -341,6 +343,14 @@ Outcome Runner::shrink(std::uint64_t seed, Outcome failed) {
           i += length;
         }
       }
+    }
+    for (std::size_t i = 0; i < failed.calls.size(); ++i) {
+      Sequence changed = failed.calls;
+      Call& c = changed[i];
+      if (c.fail_after < 0 && !c.move_a && !c.move_b) continue;
+      c.fail_after = -1;
+      c.move_a = c.move_b = false;
+      smaller = accept(changed) || smaller;
     }
     // A step of a function gives its first operand instead.
     for (std::size_t i = 0; i < failed.calls.size(); ++i) {

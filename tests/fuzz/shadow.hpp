@@ -34,12 +34,13 @@ class Shadow;
 /// A value: of an input, a parameter or a constant, or of an elementary function of other values.
 struct Node {
   enum Kind : std::uint8_t {
-    value, add, mul, scale, exp, tanh, sin, cos, relu, sum_to, broadcast, reshape, matmul, hook, custom, thrower,
+    value, add, mul, scale, exp, tanh, sin, cos, relu, sum_to, broadcast, reshape, matmul, renamed, hook, custom, thrower,
     stack, row
   };
   Kind kind;
   std::uint8_t depends;  // kOnParameter, kOnInput
-  bool is_float32, approximate;  // approximate: the library makes it of other elementary functions
+  bool is_float32;
+  std::uint8_t approximate;  // the library makes it of other elementary functions; 2: in a derivative
   Dims dims;
   int id, tape, recording;
   int checkpoint;          // the innermost one that it was made in, or -1
@@ -167,6 +168,8 @@ class Shadow {
         .data();
   }
   bool has_leaf(int tape, int parameter) const;
+  /// How many values of parameters have entered the recording of a tape.
+  std::size_t leaf_count(int name) const;
   static int size_of(int parameter) { return kParameterTypes[parameter].dims.size(); }
 
  private:
@@ -222,12 +225,14 @@ class Shadow {
   void add_cotangent(Sweep& sweep, N to, N u);
   std::vector<N> gradient(std::span<const N> ys, std::span<const N> cotangents, std::span<const N> xs, bool graph);
   std::vector<N> jacobian_of(N y, std::span<const N> xs, bool graph);
+  void check_dead_code(N y, int first);
   const Running* innermost_on(int tape) const;
   void count(int id);
   bool is_modified(N leaf) const;
   const Closure<Shadow>* keep(Closure<Shadow> f);
 
-  Node* node(int id) { return &nodes_[static_cast<std::size_t>(id) / kChunk][static_cast<std::size_t>(id) % kChunk]; }
+  bool is_current_leaf(N n, int tape) const;
+  Node* node(int id) const { return &nodes_[static_cast<std::size_t>(id) / kChunk][static_cast<std::size_t>(id) % kChunk]; }
   static constexpr std::size_t kChunk = 1024, kElementChunk = 8192;
   std::vector<std::unique_ptr<Node[]>> nodes_;
   int node_count_ = 0;
@@ -244,7 +249,7 @@ class Shadow {
 
   bool shared_ = false;
   int silent_ = 0;            // in the arithmetic of a pass that records no graph
-  bool approximate_ = false;  // the nodes that are made stand for other elementary functions
+  std::uint8_t approximate_ = 0;  // the nodes that are made stand for other elementary functions
   int checkpoint_ = -1;
   std::vector<Running> callbacks_;  // those that are running: on which tape, from which node on
 };

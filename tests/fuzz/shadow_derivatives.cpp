@@ -10,9 +10,9 @@ namespace fuzz {
 struct Shadow::CallbackScope {
   Shadow& s;
   int silent;
-  bool approximate;
+  std::uint8_t approximate;
   CallbackScope(Shadow& shadow, int tape)
-      : s(shadow), silent(std::exchange(s.silent_, 0)), approximate(std::exchange(s.approximate_, false)) {
+      : s(shadow), silent(std::exchange(s.silent_, 0)), approximate(std::exchange(s.approximate_, std::uint8_t{0})) {
     if (s.callbacks_.size() > 12) throw Skip{};
     s.callbacks_.push_back({tape, s.node_count_});
   }
@@ -159,7 +159,7 @@ void Shadow::run(Sweep& sweep, std::span<const N> ys, std::span<const N> cotange
     const N n = node(sweep.first + k);
     const N u = sweep.cotangents[static_cast<std::size_t>(k)];
     if (!u || std::none_of(n->in.begin(), n->in.end(), [&](N v) { return sweep.has(v); })) continue;
-    const Restore approximate(approximate_, n->approximate);
+    const Restore approximate(approximate_, static_cast<std::uint8_t>(n->approximate ? 2 : 0));
     pull_back(sweep, n, u);
   }
 }
@@ -209,6 +209,7 @@ void Shadow::pull_back(Sweep& sweep, N n, N u) {
       if (sweep.has(y)) add_cotangent(sweep, y, ty ? matmul(u, x, true, tx) : matmul(x, u, !tx, false));
       break;
     }
+    case Node::renamed: add_cotangent(sweep, x, u); break;
     case Node::hook: {
       N given = nullptr;
       {
@@ -218,6 +219,7 @@ void Shadow::pull_back(Sweep& sweep, N n, N u) {
       }
       if (given) {
         check_given(given, x);
+        if (!features.nested_passes && given->depends && (given->id <= n->id || given->kind == Node::value)) throw Skip{};
         if (!sweep.graph) given = as_constant(given);
       }
       add_cotangent(sweep, x, given ? given : u);
@@ -235,6 +237,7 @@ void Shadow::pull_back(Sweep& sweep, N n, N u) {
       for (std::size_t i = 0; i < given.size(); ++i) {
         if (!given[i] || !sweep.has(n->in[i])) continue;
         check_given(given[i], n->in[i]);
+        if (!features.nested_passes && given[i]->depends && (given[i]->id <= n->id || given[i]->kind == Node::value)) throw Skip{};
         add_cotangent(sweep, n->in[i], sweep.graph ? given[i] : as_constant(given[i]));
       }
       break;
@@ -282,7 +285,7 @@ std::vector<N> Shadow::grad(std::span<const N> ys, std::span<const N> cotangents
   if (!features.nested_passes && !callbacks_.empty()) throw Skip{};
   const int tape = ys[0]->tape;
   const auto check_current = [&](N v) {
-    if (is_dead(v) || (v->depends && is_stale(v))) wrong |= kStaleVar;
+    if (is_dead(v) || is_stale(v)) wrong |= kStaleVar;
     if (v->tape != tape) wrong |= kTapeMismatch;
     if (is_overwritten(v)) throw Skip{};
   };
@@ -301,6 +304,7 @@ std::vector<N> Shadow::grad(std::span<const N> ys, std::span<const N> cotangents
     if (!(u->dims == ys[k]->dims) || u->is_float32 != ys[k]->is_float32) wrong |= kShapeError;
   }
   for (const N x : xs) {
+    if (x->approximate == 2) throw Skip{};  // what depends on it is not written down
     check_current(x);
     if (!x->depends) wrong |= kNotDifferentiable;
   }
@@ -331,10 +335,12 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
   const int tape = xs[0]->tape;
   if (!features.paused_functions && tape_of(tape).paused) throw Skip{};
   for (std::size_t i = 0; i < xs.size(); ++i) {
+    if (xs[i]->approximate == 2) throw Skip{};
     if (xs[i]->tape != tape) throw Skip{};  // found where the function mixes them, or later
     check_operand(xs[i], tape, true, wrong);
-    if (xs[i]->depends && is_stale(xs[i])) wrong |= kStaleVar;
+    if (is_stale(xs[i])) wrong |= kStaleVar;
     if (kind == Functional::jvp || kind == Functional::hvp) {
+      if (!vs[i] || is_dead(vs[i]) || is_overwritten(vs[i])) throw Skip{};
       if (vs[i]->tape != tape || (vs[i]->depends && is_stale(vs[i]))) throw Skip{};
       if (!(vs[i]->dims == xs[i]->dims) || vs[i]->is_float32 != xs[i]->is_float32) wrong |= kShapeError;
     }
@@ -358,12 +364,18 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
       one_element();
       result.parts = gradient({&y, 1}, {&none, 1}, x, graph);
       break;
-    case Functional::vjp:
-      if (vs[0]->tape != tape || is_dead(vs[0]) || is_overwritten(vs[0]) || (vs[0]->depends && (!graph || is_stale(vs[0]))))
-        throw Skip{};
-      if (!(vs[0]->dims == y->dims) || vs[0]->is_float32 != y->is_float32) throw Fail{kShapeError};
-      result.parts = gradient({&y, 1}, vs, x, graph);
+    case Functional::vjp: {
+      const N u = vs[0];
+      if (!u) {
+        one_element();
+      } else {
+        if (u->tape != tape || is_dead(u) || is_overwritten(u)) throw Skip{};
+        if (u->depends && (!graph || is_stale(u))) throw Skip{};
+        if (!(u->dims == y->dims) || u->is_float32 != y->is_float32) throw Fail{kShapeError};
+      }
+      result.parts = gradient({&y, 1}, {&u, 1}, x, graph);
       break;
+    }
     case Functional::jvp: {
       const N zeros = filled(y, y->dims, 0);
       const N u = value_node(tape, {y->dims, y->is_float32}, kOnInput, zeros->elements, 0);
@@ -403,7 +415,7 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
 void Shadow::backward(N loss, bool keep) {
   std::uint32_t wrong = kNoError;
   if (is_overwritten(loss) || (!features.nested_passes && !callbacks_.empty())) throw Skip{};
-  if (is_dead(loss) || (loss->depends && is_stale(loss))) wrong |= kStaleVar;
+  if (is_dead(loss) || is_stale(loss)) wrong |= kStaleVar;
   if (loss->dims.size() != 1) wrong |= kShapeError;
   if (!(loss->depends & kOnParameter)) wrong |= kNotDifferentiable;
   if (wrong) throw Fail{wrong};
@@ -417,8 +429,7 @@ void Shadow::backward(N loss, bool keep) {
   const auto each_leaf = [&](auto body) {
     for (int id = 0; id < node_count_; ++id) {
       const N n = node(id);
-      const bool current = n->parameter >= 0 && n->tape == loss->tape && n->recording == tape.recording;
-      if (current) body(n, state.parameters[static_cast<std::size_t>(n->parameter)]);
+      if (is_current_leaf(n, loss->tape)) body(n, state.parameters[static_cast<std::size_t>(n->parameter)]);
     }
   };
   const auto consume = [&] {
@@ -490,20 +501,50 @@ N Shadow::custom(Closure<Shadow> f, Closure<Shadow> g, std::span<const N> xs, in
   return finish(n);
 }
 
+/// What a checkpointed function computes for nothing may or may not make it depend on more variables, which
+/// decides whether hooks are called on the way to these.
+void Shadow::check_dead_code(N y, int first) {
+  std::vector<char> live(static_cast<std::size_t>(node_count_ - first));
+  std::vector<char> read(static_cast<std::size_t>(first));
+  live[static_cast<std::size_t>(y->id - first)] = 1;
+  for (const bool wanted : {true, false}) {
+    for (int id = node_count_ - 1; id >= first; --id) {
+      if ((live[static_cast<std::size_t>(id - first)] != 0) != wanted) continue;
+      for (const N v : node(id)->in) {
+        if (v->id >= first) {
+          if (wanted) live[static_cast<std::size_t>(v->id - first)] = 1;
+        } else if (wanted) {
+          read[static_cast<std::size_t>(v->id)] = 1;
+        } else if (v->depends && !read[static_cast<std::size_t>(v->id)]) {
+          throw Skip{};
+        }
+      }
+    }
+  }
+}
+
 N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
   std::uint32_t wrong = kNoError;
   for (const N x : xs) {
-    if (x->tape != xs[0]->tape) throw Skip{};
+    // Only the first one is looked at, unless the function uses the others.
+    if (x->tape != xs[0]->tape || (x != xs[0] && (is_dead(x) || is_stale(x)))) throw Skip{};
     check_operand(x, xs[0]->tape, true, wrong);
   }
   if (wrong) throw Fail{wrong};
   if (tape_of(xs[0]->tape).paused) return call(*this, f, xs)[0];
   checkpoints_.push_back({checkpoint_, {}});
   const Restore inside(checkpoint_, static_cast<int>(checkpoints_.size()) - 1);
-  const CallbackScope scope(*this, xs[0]->tape);
-  const N y = call(*this, f, xs)[0];
+  const int first = node_count_;
+  N y = nullptr;
+  {
+    const CallbackScope scope(*this, xs[0]->tape);
+    y = call(*this, f, xs)[0];
+  }
   if (is_dead(y) || is_stale(y)) throw Skip{};
-  return y;
+  if (y->id < first || !y->depends || y->kind == Node::value) return y;
+  check_dead_code(y, first);
+  // A derivative goes through what f computes when it is called again, not through y.
+  return alias(Node::renamed, y, nullptr, 0);
 }
 
 }  // namespace fuzz

@@ -15,7 +15,7 @@ void Shadow::begin(bool shared) {
   checkpoints_.clear();
   callbacks_.clear();
   silent_ = 0;
-  approximate_ = false;
+  approximate_ = 0;
   checkpoint_ = -1;
   state.tape_names.fill(-1);
   for (int p = 0; p < kParameters; ++p) {
@@ -53,7 +53,7 @@ bool Shadow::is_stale(N v) const {
   const State::Tape& tape = state.tapes[static_cast<std::size_t>(v->tape)];
   if (!v->depends && features.wide_staleness) return false;
   if (v->recording != tape.recording) return true;
-  const bool is_result = v->kind != Node::value;
+  const bool is_result = v->kind != Node::value && v->depends;
   for (int k = 0; k < tape.dropped_count && is_result; ++k) {
     const auto& [from, to] = tape.dropped[static_cast<std::size_t>(k)];
     if (v->id >= from && v->id < to) return true;
@@ -67,14 +67,22 @@ const double* Shadow::elements_of(N v) const {
 
 bool Shadow::is_overwritten(N v) const { return is_modified(v); }
 
+bool Shadow::is_current_leaf(N n, int tape) const {
+  return n->parameter >= 0 && n->tape == tape &&
+         n->recording == state.tapes[static_cast<std::size_t>(tape)].recording;
+}
+
 bool Shadow::has_leaf(int tape, int parameter) const {
   for (int id = 0; id < node_count_; ++id) {
-    const Node& n = nodes_[static_cast<std::size_t>(id) / kChunk][static_cast<std::size_t>(id) % kChunk];
-    const bool current = n.parameter == parameter && n.tape == tape &&
-                         n.recording == state.tapes[static_cast<std::size_t>(tape)].recording;
-    if (current) return true;
+    if (is_current_leaf(node(id), tape) && node(id)->parameter == parameter) return true;
   }
   return false;
+}
+
+std::size_t Shadow::leaf_count(int name) const {
+  std::size_t count = 0;
+  for (int id = 0; id < node_count_; ++id) count += is_current_leaf(node(id), state.tape_names[static_cast<std::size_t>(name)]);
+  return count;
 }
 
 namespace {

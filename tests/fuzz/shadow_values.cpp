@@ -276,13 +276,17 @@ void Shadow::check_operand(N v, int tape, bool differentiable, std::uint32_t& wr
 
 N Shadow::op(Op what, int attribute, N& a, bool move_a, N* b, bool move_b) {
   const N x = a, y = b ? *b : nullptr;
+  // What has nothing to do need not look at a stale Var.
+  const bool renames = what == Op::identity || (what == Op::broadcast && x->dims == kShapes[attribute]);
+  if (renames && is_stale(x)) throw Skip{};
   std::uint32_t wrong = kNoError;
   check_operand(x, x->tape, what != Op::stop, wrong);
   if (y) check_operand(y, x->tape, true, wrong);
   const bool nested = what == Op::nested_cubic || (what == Op::slope && attribute);
-  if (nested && !features.nested_passes) throw Skip{};
-  const bool approximate = approximate_;
-  approximate_ = approximate || what >= Op::cubic || what == Op::blend;
+  const bool late = what == Op::thrower && attribute && !callbacks_.empty();  // not computed when nobody needs it
+  if ((nested || late) && !features.nested_passes) throw Skip{};
+  const std::uint8_t approximate = approximate_;
+  if (what >= Op::cubic || what == Op::blend) approximate_ = std::max<std::uint8_t>(approximate, 1);
   const N result = node_of(what, attribute, x, y, wrong);
   approximate_ = approximate;
   if (wrong) throw Fail{wrong};
@@ -303,7 +307,7 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
     } else if (!broadcast_dims(a->dims, b->dims, dims) || (what == Op::blend && !(a->dims == b->dims))) {
       wrong |= kShapeError;
     }
-    if (what == Op::matmul && !wrong) {
+    if (what == Op::matmul && a->dims.rank && b->dims.rank) {
       const int inner_a = a->dims.n[a->dims.rank == 1 || attribute & 1 ? 0 : 1];
       const int inner_b = b->dims.n[attribute & 2 ? 1 : 0];
       if (inner_a != inner_b) wrong |= kShapeError;
@@ -350,15 +354,17 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
       if (a->dims == kShapes[attribute]) throw Skip{};  // itself or another name
       return reshape(a, kShapes[attribute]);
     case Op::broadcast:
-      if (a->dims == kShapes[attribute]) return node_of(Op::identity, 0, a, nullptr, wrong);
+      if (a->dims == kShapes[attribute]) {
+        if (!features.paused_functions && tape_of(a->tape).paused) throw Skip{};
+        return node_of(Op::identity, 0, a, nullptr, wrong);
+      }
       return broadcast(a, kShapes[attribute]);
     case Op::stop: return as_constant(a);
     case Op::identity:
-      if (a->depends && is_stale(a)) throw Skip{};  // it need not look
       return a->depends && tape_of(a->tape).paused ? as_constant(a) : a;
     case Op::cubic:
     case Op::nested_cubic: return mul(mul(a, a), a);
-    case Op::total: return a->dims.rank == 0 ? alias(Node::reshape, a, nullptr, 0) : sum_to(a, {});
+    case Op::total: return a->dims.rank == 0 ? alias(Node::renamed, a, nullptr, 0) : sum_to(a, {});
     case Op::slope: return add(unary(Node::sin, a), mul(a, unary(Node::cos, a)));
     case Op::thrower: return alias(Node::thrower, a, nullptr, attribute);
   }
