@@ -49,9 +49,9 @@ enum class Op : std::uint8_t {
   // Of two operands.
   add, sub, mul, matmul, blend,
   // Of one.
-  neg, scale, exp, tanh, sin, relu, log, sum, reshape, broadcast, stop, identity,
+  neg, scale, exp, tanh, sin, relu, sign, log, sum, reshape, broadcast, stop, identity,
   // Structs of custom_ops.hpp.
-  cubic, nested_cubic, total, slope, thrower
+  cubic, nested_cubic, total, slope, thrower, probe
 };
 constexpr bool is_binary(Op op) { return op <= Op::blend; }
 /// Whether the op takes Args, so that an operand can be donated.

@@ -36,8 +36,8 @@ std::string values_text(const Type& type, std::uint32_t seed) {
 
 const char* name_of(Op op) {
   static constexpr const char* names[] = {"add",  "sub",     "mul",       "matmul", "Blend",    "neg",   "scale",       "exp",
-                                          "tanh", "sin",     "relu",      "log",    "sum",      "reshape", "broadcast_to", "stop_gradient",
-                                          "identity", "Cubic", "NestedCubic", "Total", "Slope", "Thrower"};
+                                          "tanh", "sin",     "relu", "sign",      "log",    "sum",      "reshape", "broadcast_to", "stop_gradient",
+                                          "identity", "Cubic", "NestedCubic", "Total", "Slope", "Thrower", "Probe"};
   return names[static_cast<std::size_t>(op)];
 }
 

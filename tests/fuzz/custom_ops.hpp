@@ -140,4 +140,28 @@ struct Thrower {
   }
 };
 
+/// x itself. Its derivative asks for a derivative with respect to its operand, which there is only where that
+/// is recorded.
+struct Probe {
+  static constexpr const char* name = "probe";
+  static constexpr Reads reads[] = {reads_x(0)};
+  TensorType infer(Operands x) const { return same_type(name, x); }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    const T* a = x[0].as<T>();
+    put_all<T>(y, write, [&](std::int64_t i) { return a[i]; });
+  }
+  void vjp(Backward& b) const {
+    const Var x = b.x(0);
+    bool recorded = true;
+    try {
+      (void)grad(sum(x * x), {x});
+    } catch (const NotDifferentiable&) {
+      recorded = false;
+    }
+    if (recorded != b.create_graph()) throw std::logic_error("grad inside a vjp sees another recording");
+    b.dx(0) += b.dy();
+  }
+};
+
 }  // namespace fuzz

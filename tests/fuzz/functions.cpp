@@ -129,7 +129,7 @@ bool FunctionBuilder::add_binary() {
 }
 
 void FunctionBuilder::add_unary() {
-  static constexpr Op ops[] = {Op::tanh, Op::sin, Op::tanh, Op::sin, Op::exp, Op::neg, Op::scale, Op::relu, Op::cubic, Op::nested_cubic,
+  static constexpr Op ops[] = {Op::tanh, Op::sin, Op::tanh, Op::sin, Op::exp, Op::neg, Op::scale, Op::relu, Op::sign, Op::probe, Op::cubic, Op::nested_cubic,
                                Op::slope, Op::stop, Op::identity, Op::sum, Op::total, Op::thrower, Op::reshape};
   const int a = any_local();
   const Op what = ops[random_.below(static_cast<int>(std::size(ops)))];

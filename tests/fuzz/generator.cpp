@@ -141,7 +141,7 @@ bool Generator::choose_kind(Call& c) {
 }
 
 bool Generator::make_op(Call& c) {
-  static constexpr Op unary[] = {Op::tanh, Op::tanh, Op::sin, Op::sin, Op::neg, Op::scale, Op::exp, Op::relu, Op::sum, Op::sum, Op::reshape,
+  static constexpr Op unary[] = {Op::tanh, Op::tanh, Op::sin, Op::sin, Op::neg, Op::scale, Op::exp, Op::relu, Op::sign, Op::probe, Op::sum, Op::sum, Op::reshape,
                                  Op::broadcast, Op::stop, Op::identity, Op::cubic, Op::nested_cubic, Op::total, Op::slope, Op::thrower, Op::log};
   static constexpr Op binary[] = {Op::add, Op::add, Op::sub, Op::mul, Op::mul, Op::mul, Op::matmul, Op::blend};
   c.a = operand();

@@ -84,6 +84,7 @@ Var Real::op(Op what, int attribute, Var& a, bool move_a, Var* b, bool move_b) {
     case Op::tanh: return tanh(x());
     case Op::sin: return sin(x());
     case Op::relu: return relu(x());
+    case Op::sign: return sign(x());
     case Op::log: return log(x());
     case Op::sum: return attribute == 0 ? sum(a) : sum(a, {attribute == 1 ? 0 : -1});
     case Op::reshape: return reshape(a, shape_of(kShapes[attribute]));
@@ -95,6 +96,7 @@ Var Real::op(Op what, int attribute, Var& a, bool move_a, Var* b, bool move_b) {
     case Op::total: return xgrad::apply(Total{}, x());
     case Op::slope: return xgrad::apply(Slope{attribute == 1 ? &a.tape() : nullptr}, x());
     case Op::thrower: return xgrad::apply(Thrower{attribute}, x());
+    case Op::probe: return xgrad::apply(Probe{}, x());
   }
   throw std::logic_error("unknown op");
 }

@@ -183,7 +183,7 @@ void Runner::after_error(const Call& call, std::uint32_t kind) {
   if (kind == kBadAlloc) {
     leaves_of_failures_ += kParameters;  // at most
     shadow_.undo();
-    shadow_.mark_state();
+    shadow_.state.leaves_open = true;
     if (call.kind == Call::backward) {
       // Whether it had begun, the recording says; the gradients are forgotten or half-made.
       const N loss = shadow_.state.vars[static_cast<std::size_t>(call.a)];

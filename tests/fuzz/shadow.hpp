@@ -51,6 +51,7 @@ struct Node {
   std::span<const N> in;
   const Closure<Shadow>* f;
 };
+inline constexpr int kProbe = 10;  // the attribute of a thrower that throws nothing, but reads its operand
 inline constexpr std::uint8_t kOnParameter = 1, kOnInput = 2;
 
 /// What the shadow knows besides expressions; copied before each call, to be put back when that is skipped.
@@ -68,7 +69,7 @@ struct State {
     enum Grad : std::uint8_t { none, known, unknown } grad = none;
     std::array<double, 6> grad_elements{};
     double grad_largest = 0;
-    bool in_backward = false;
+    enum InBackward : std::uint8_t { idle, entered, written } in_backward = idle;  // by a pass that is under way
   };
   struct Guard {
     GuardKind kind = GuardKind::none;
@@ -83,6 +84,7 @@ struct State {
   std::array<Parameter, kParameters> parameters{};
   std::array<std::array<double, 6>, kMostMemories> memories{};
   int memory_count = 0;
+  bool leaves_open = false;  // whether an allocation that failed was before or after a parameter entered a tape
   std::array<N, kVars> vars{};
   std::array<Guard, kGuards> guards{};
   std::array<bool, kProfiles> profiles{};
@@ -124,7 +126,10 @@ class Shadow {
                            std::span<const N> vs, bool graph);
   void backward(N loss, bool keep);
   [[noreturn]] void fail();
-  static bool is_callback_error(const Fail& f) { return f.kinds == kCallbackError; }
+  static bool is_callback_error(const Fail& f) {
+    if ((f.kinds & kCallbackError) && f.kinds != kCallbackError) throw Skip{};
+    return f.kinds == kCallbackError;
+  }
   using Failure = Fail;
 
   struct Paused {
@@ -218,7 +223,9 @@ class Shadow {
   void check_given(N v, N operand);
   void check_operand(N v, int tape, bool differentiable, std::uint32_t& wrong);
   Sweep start(std::span<const N> ys, std::span<const N> xs, bool graph);
-  void check_versions(const Sweep& sweep, std::span<const N> ys);
+  std::vector<char> check_versions(const Sweep& sweep, std::span<const N> ys);
+  int modified_reads(const Sweep& sweep, N n) const;
+  std::vector<N> call_back(N n, std::span<const N> args);
   int reads(const Sweep& sweep, N n, std::size_t i) const;
   void run(Sweep& sweep, std::span<const N> ys, std::span<const N> cotangents);
   void pull_back(Sweep& sweep, N n, N u);

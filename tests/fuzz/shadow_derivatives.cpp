@@ -100,14 +100,29 @@ int Shadow::reads(const Sweep& sweep, N n, std::size_t i) const {
     case Node::sin:
     case Node::cos: result = 2; break;
     case Node::custom: result = 1; break;
+    case Node::thrower: result = n->attribute == kProbe; break;
     default: break;
   }
   return n->approximate ? std::min(result, 1) : result;
 }
 
-/// Throws when the sweep reads a parameter's value that was overwritten.
-void Shadow::check_versions(const Sweep& sweep, std::span<const N> ys) {
-  if (ys.empty()) return;
+/// The same for all its operands that were overwritten, where n is differentiated.
+int Shadow::modified_reads(const Sweep& sweep, N n) const {
+  int worst = 0;
+  for (std::size_t i = 0; i < n->in.size(); ++i) {
+    if (is_modified(n->in[i])) worst = std::max(worst, reads(sweep, n, i));
+  }
+  // A checkpointed function would see other values when it is called again.
+  for (int c = n->checkpoint; c >= 0; c = checkpoints_[static_cast<std::size_t>(c)].parent) {
+    for (const N leaf : checkpoints_[static_cast<std::size_t>(c)].leaves) {
+      if (is_modified(leaf)) throw Skip{};
+    }
+  }
+  return worst;
+}
+
+/// Throws when the sweep will read a parameter's value that was overwritten. Returns what it reaches.
+std::vector<char> Shadow::check_versions(const Sweep& sweep, std::span<const N> ys) {
   std::vector<char> reached(sweep.on_path.size());
   for (const N y : ys) {
     if (sweep.has(y)) reached[sweep.at(y)] = 1;
@@ -122,25 +137,16 @@ void Shadow::check_versions(const Sweep& sweep, std::span<const N> ys) {
       needed = true;
       reached[sweep.at(v)] = 1;
     }
-    if (!needed) continue;
-    for (std::size_t i = 0; i < n->in.size(); ++i) {
-      if (is_modified(n->in[i])) worst = std::max(worst, reads(sweep, n, i));
-    }
-    // A checkpointed function would see other values when it is called again.
-    for (int c = n->checkpoint; c >= 0; c = checkpoints_[static_cast<std::size_t>(c)].parent) {
-      for (const N leaf : checkpoints_[static_cast<std::size_t>(c)].leaves) {
-        if (is_modified(leaf)) throw Skip{};
-      }
-    }
+    if (needed) worst = std::max(worst, modified_reads(sweep, n));
   }
-  if (!features.reached_versions && worst < 2) {
+  if (!features.reached_versions && worst < 2 && !ys.empty()) {
     for (int id = 0; id < node_count_; ++id) {
-      const N n = node(id);
-      if (n->tape == ys[0]->tape && n->recording == tape_of(n->tape).recording && is_modified(n)) throw Skip{};
+      if (is_current_leaf(node(id), ys[0]->tape) && is_modified(node(id))) throw Skip{};
     }
   }
   if (worst == 2) throw Fail{kParameterModified};
   if (worst == 1) throw Skip{};
+  return reached;
 }
 
 void Shadow::add_cotangent(Sweep& sweep, N to, N u) {
@@ -159,6 +165,9 @@ void Shadow::run(Sweep& sweep, std::span<const N> ys, std::span<const N> cotange
     const N n = node(sweep.first + k);
     const N u = sweep.cotangents[static_cast<std::size_t>(k)];
     if (!u || std::none_of(n->in.begin(), n->in.end(), [&](N v) { return sweep.has(v); })) continue;
+    const int modified = modified_reads(sweep, n);  // by a callback
+    if (modified == 2) throw Fail{kParameterModified};
+    if (modified == 1) throw Skip{};
     const Restore approximate(approximate_, static_cast<std::uint8_t>(n->approximate ? 2 : 0));
     pull_back(sweep, n, u);
   }
@@ -170,6 +179,21 @@ void Shadow::check_given(N v, N operand) {
   check_operand(v, operand->tape, true, wrong);
   if (!(v->dims == operand->dims) || v->is_float32 != operand->is_float32) wrong |= kShapeError;
   if (wrong) throw Fail{wrong};
+}
+
+/// Calls what the sweep found at n, with the pass set aside.
+std::vector<N> Shadow::call_back(N n, std::span<const N> args) {
+  std::vector<N> given;
+  try {
+    const CallbackScope scope(*this, n->tape);
+    count(n->attribute);
+    given = call(*this, *n->f, args);
+  } catch (Fail& f) {
+    if (is_dead(n)) f.kinds |= kPlainError;
+    throw;
+  }
+  if (is_dead(n)) throw Fail{kPlainError};  // the callback ended its own tape
+  return given;
 }
 
 void Shadow::pull_back(Sweep& sweep, N n, N u) {
@@ -211,12 +235,7 @@ void Shadow::pull_back(Sweep& sweep, N n, N u) {
     }
     case Node::renamed: add_cotangent(sweep, x, u); break;
     case Node::hook: {
-      N given = nullptr;
-      {
-        const CallbackScope scope(*this, n->tape);
-        count(n->attribute);
-        given = call(*this, *n->f, std::span<const N>(&u, 1))[0];
-      }
+      N given = call_back(n, {&u, 1})[0];
       if (given) {
         check_given(given, x);
         if (!features.nested_passes && given->depends && (given->id <= n->id || given->kind == Node::value)) throw Skip{};
@@ -226,14 +245,10 @@ void Shadow::pull_back(Sweep& sweep, N n, N u) {
       break;
     }
     case Node::custom: {
-      std::vector<N> args(n->in.begin(), n->in.end()), given;
+      std::vector<N> args(n->in.begin(), n->in.end());
       args.push_back(n);
       args.push_back(u);
-      {
-        const CallbackScope scope(*this, n->tape);
-        count(n->attribute);
-        given = call(*this, *n->f, std::span<const N>(args));
-      }
+      const std::vector<N> given = call_back(n, args);
       for (std::size_t i = 0; i < given.size(); ++i) {
         if (!given[i] || !sweep.has(n->in[i])) continue;
         check_given(given[i], n->in[i]);
@@ -370,7 +385,7 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
         one_element();
       } else {
         if (u->tape != tape || is_dead(u) || is_overwritten(u)) throw Skip{};
-        if (u->depends && (!graph || is_stale(u))) throw Skip{};
+        if (is_stale(u) || (u->depends && !graph)) throw Skip{};
         if (!(u->dims == y->dims) || u->is_float32 != y->is_float32) throw Fail{kShapeError};
       }
       result.parts = gradient({&y, 1}, {&u, 1}, x, graph);
@@ -422,7 +437,7 @@ void Shadow::backward(N loss, bool keep) {
   State::Tape& tape = tape_of(loss->tape);
   if (shared_ && has_leaf(loss->tape, kParameters - 1)) throw Skip{};  // other threads' too
   Sweep sweep = start({&loss, 1}, {}, false);
-  check_versions(sweep, {&loss, 1});
+  const std::vector<char> reached = check_versions(sweep, {&loss, 1});
 
   const Running* const nested = innermost_on(loss->tape);
   had_effect = had_effect || !callbacks_.empty();
@@ -443,12 +458,15 @@ void Shadow::backward(N loss, bool keep) {
     tape.dropped_count = 0;
     tape.leaves.fill(nullptr);
   };
-  std::array<bool, kParameters> was_in_backward{};
+  std::array<State::Parameter::InBackward, kParameters> was_in_backward{};
   for (std::size_t p = 0; p < kParameters; ++p) was_in_backward[p] = state.parameters[p].in_backward;
   const auto leave = [&] {
     for (std::size_t p = 0; p < kParameters; ++p) state.parameters[p].in_backward = was_in_backward[p];
   };
-  each_leaf([](N, State::Parameter& p) { p.in_backward = true; });
+  each_leaf([&](N leaf, State::Parameter& p) {
+    const bool written = sweep.has(leaf) && reached[sweep.at(leaf)];
+    p.in_backward = std::max(p.in_backward, written ? State::Parameter::written : State::Parameter::entered);
+  });
   try {
     const N none = nullptr;
     run(sweep, {&loss, 1}, {&none, 1});

@@ -161,25 +161,26 @@ void Shadow::write(int parameter, std::uint32_t seed) {
   ++state.parameters[static_cast<std::size_t>(parameter)].version;
 }
 
-/// What a callback does to a parameter that nothing on any tape has entered.
+/// What a callback does to a parameter.
 void Shadow::halve(int parameter) {
   had_effect = true;
-  for (int t = 0; t < state.tape_count; ++t) {
+  if (checkpoint_ >= 0 || callbacks_.empty()) throw Skip{};  // it must happen once
+  for (int t = 0; t < state.tape_count && !features.nested_passes; ++t) {
     if (tape_of(t).alive && has_leaf(t, parameter)) throw Skip{};
   }
-  if (checkpoint_ >= 0 || callbacks_.empty()) throw Skip{};
   for (int i = 0; i < size_of(parameter); ++i) values_of(parameter)[i] /= 2;
   ++state.parameters[static_cast<std::size_t>(parameter)].version;
 }
 
 void Shadow::pack(std::span<const std::int8_t> parameters) {
   had_effect = had_effect || !callbacks_.empty();
-  if (!features.nested_passes && !callbacks_.empty()) throw Skip{};
+  if (!callbacks_.empty() && (!features.nested_passes || checkpoint_ >= 0)) throw Skip{};
+  if (state.leaves_open) throw Skip{};  // the leaf that a tape keeps would show the old memory
   for (const std::int8_t p : parameters) {
-    if (!state.parameters[static_cast<std::size_t>(p)].in_backward) continue;
-    throw Fail{kPlainError};
+    const auto in_backward = state.parameters[static_cast<std::size_t>(p)].in_backward;
+    if (in_backward == State::Parameter::written) throw Fail{kPlainError};
+    if (in_backward == State::Parameter::entered) throw Skip{};  // whether the pass holds its memory is open
   }
-  if (!callbacks_.empty()) throw Skip{};
   for (const std::int8_t p : parameters) {
     if (state.memory_count == State::kMostMemories) throw Skip{};
     State::Parameter& parameter = state.parameters[static_cast<std::size_t>(p)];
@@ -246,7 +247,8 @@ void Shadow::new_tape(int tape) {
 void Shadow::end_tape(int tape) {
   int& name = state.tape_names[static_cast<std::size_t>(tape)];
   if (name < 0) throw Skip{};
-  if (!callbacks_.empty()) throw Skip{};
+  had_effect = had_effect || !callbacks_.empty();
+  if (!callbacks_.empty() && (!features.nested_passes || checkpoint_ >= 0)) throw Skip{};
   for (const State::Guard& g : state.guards) {
     if (!features.loose_guards && g.kind != GuardKind::none && g.tape == name) throw Skip{};
   }

@@ -280,9 +280,9 @@ N Shadow::op(Op what, int attribute, N& a, bool move_a, N* b, bool move_b) {
   const bool renames = what == Op::identity || (what == Op::broadcast && x->dims == kShapes[attribute]);
   if (renames && is_stale(x)) throw Skip{};
   std::uint32_t wrong = kNoError;
-  check_operand(x, x->tape, what != Op::stop, wrong);
+  check_operand(x, x->tape, what != Op::stop && what != Op::sign, wrong);
   if (y) check_operand(y, x->tape, true, wrong);
-  const bool nested = what == Op::nested_cubic || (what == Op::slope && attribute);
+  const bool nested = what == Op::nested_cubic || what == Op::probe || (what == Op::slope && attribute);
   const bool late = what == Op::thrower && attribute && !callbacks_.empty();  // not computed when nobody needs it
   if ((nested || late) && !features.nested_passes) throw Skip{};
   const std::uint8_t approximate = approximate_;
@@ -334,6 +334,14 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
     case Op::tanh: return unary(Node::tanh, a);
     case Op::sin: return unary(Node::sin, a);
     case Op::relu: return unary(Node::relu, a);
+    case Op::sign: {
+      double* const signs = new_elements(a->dims.size());
+      for (int i = 0; i < a->dims.size(); ++i) {
+        if (std::abs(a->elements[i]) < 1e-3) throw Skip{};
+        signs[i] = a->elements[i] > 0 ? 1 : -1;
+      }
+      return value_node(a->tape, {a->dims, a->is_float32}, 0, signs, 1);
+    }
     case Op::log:
       // Only made to be not finite.
       if (!tape_of(a->tape).nan_check) throw Skip{};
@@ -367,6 +375,7 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
     case Op::total: return a->dims.rank == 0 ? alias(Node::renamed, a, nullptr, 0) : sum_to(a, {});
     case Op::slope: return add(unary(Node::sin, a), mul(a, unary(Node::cos, a)));
     case Op::thrower: return alias(Node::thrower, a, nullptr, attribute);
+    case Op::probe: return alias(Node::thrower, a, nullptr, kProbe);
   }
   throw Skip{};
 }
