@@ -74,6 +74,8 @@ Buffer* BufferPool::acquire(std::size_t bytes) {
   return buffer;
 }
 
+std::size_t BufferPool::bytes_of(const Buffer* buffer) { return size_of_class(buffer->size_class); }
+
 void BufferPool::release(Buffer* buffer) {
   if (--buffer->owners > 0) return;
   const std::size_t size = size_of_class(buffer->size_class);

@@ -35,6 +35,9 @@ class BufferPool {
     return reinterpret_cast<std::byte*>(buffer) + header_bytes(buffer->size_class);
   }
 
+  /// How many bytes a block in use counts for.
+  static std::size_t bytes_of(const Buffer* buffer);
+
   std::size_t bytes_in_use() const { return in_use_; }
   std::size_t bytes_held() const { return held_; }
   std::size_t peak_bytes() const { return peak_; }

@@ -1,3 +1,4 @@
+// stop_gradient, identity, hooks and checkpoints.
 #include "xgrad/tape/flow.hpp"
 
 #include <algorithm>
@@ -5,14 +6,20 @@
 #include <memory>
 #include <vector>
 
-#include "lib/tape/pass.hpp"
+#include "lib/tape/core.hpp"
 #include "lib/tensor/copy.hpp"
 
 namespace xgrad {
 namespace {
 
 using detail::Access;
-using detail::TapeState;
+using detail::Callback;
+using detail::Instruction;
+using detail::Origin;
+using detail::Pass;
+using detail::Slot;
+using detail::SlotId;
+using detail::TapeCore;
 
 /// The same value under another name: what the ops of this file share.
 struct Alias {
@@ -31,7 +38,12 @@ struct Hook : Alias {
   static constexpr Reads reads[] = {kReadsNothing};
   std::shared_ptr<const CotangentHook> f;
   void vjp(Backward& b) const {
-    Var replaced = (*f)(b.dy());
+    Var replaced;
+    {
+      const Var dy = b.dy();
+      const Callback callback(Access::pass(b).core(), "a hook");
+      replaced = (*f)(dy);
+    }
     if (replaced.defined()) {
       b.dx(0) += std::move(replaced);
     } else {
@@ -57,73 +69,50 @@ std::uint64_t fingerprint(const ConstView& v) {
   return hash;
 }
 
-/// While it lives, ops are executed and recorded, though a backward pass is under way.
-class Rerun {
- public:
-  explicit Rerun(TapeState& state)
-      : state_(state), floor_(state.trim_floor), paused_(std::exchange(state.paused, 0)) {
-    state_.flush();
-    state_.deferring = false;
-    state_.trim_floor = state_.list.size();
-  }
-  ~Rerun() {
-    state_.deferring = true;
-    state_.deferred_from = state_.list.size();
-    state_.trim_floor = floor_;
-    state_.paused = paused_;
-  }
-  Rerun(const Rerun&) = delete;
-  Rerun& operator=(const Rerun&) = delete;
-
- private:
-  TapeState& state_;
-  std::size_t floor_;
-  int paused_;
-};
-
-/// Operand 0 is f's result; the others are the variables that it depends on, named so that a pass finds its
-/// way to them.
+/// Operand 0 is f's result. The others are the variables that it depends on, named so that a pass finds its
+/// way to them. They count as read, because f reads them again.
 struct Checkpoint : Alias {
   static constexpr const char* name = "checkpoint";
-  static constexpr Reads reads[] = {kReadsNothing};
-  struct Call {
+  static constexpr Reads reads[] = {kReadsNothing, ~(reads_x(0) | kReadsOutput)};
+  struct Function {
     TensorFunction f;
     std::vector<Var> xs;  // which keeps their values
     std::uint64_t result;
   };
-  std::shared_ptr<const Call> call;
+  std::shared_ptr<const Function> function;
 
+  /// Lists the instructions of f anew and gives its result the cotangent. The pass goes on with them.
   void vjp(Backward& b) const {
-    TapeState& state = *Access::state(b.dy());  // which may wait to be computed: Rerun has that done
-    std::size_t first = 0;
+    Pass& pass = Access::pass(b);
+    TapeCore& core = pass.core();
+    const Var dy = b.dy();
     Var y;
+    std::uint64_t floor = 0;
     {
-      const Rerun rerun(state);
-      first = state.list.size();
-      y = call->f(call->xs);
+      const Callback callback(core, "a checkpointed function");
+      floor = core.values.next_id();
+      y = function->f(function->xs);
+      core.require_alive(name);
       Access::current_slot(y, name);
     }
-    if (y.shape() != b.y_shape() || fingerprint(y.view()) != call->result) {
+    if (y.shape() != b.y_shape() || fingerprint(y.view()) != function->result) {
       throw Error(
           "checkpoint: the function gave another result when backward called it again; it must not draw "
           "random numbers, and parameters must not be written before backward");
     }
-    const std::uint32_t mark = Access::mark(b);
-    if (mark) detail::spread_mark(state, first, mark);
-    detail::Pass pass(state, state.graph, !state.graph, mark);
-    detail::add_cotangent(state, state.slots[Access::index(y)], b.dy(), false, name);
-    pass.run(first);
+    pass.push_segment(floor);
+    if (pass.needs(Access::index(y))) pass.add(Access::index(y), dy, false);
   }
 };
 
-/// The variables from before instruction `first` that what is listed since depends on.
-std::vector<std::uint32_t> free_variables(TapeState& state, std::size_t first) {
-  std::vector<std::uint32_t> found, made;
-  for (std::size_t k = first; k < state.list.size(); ++k) made.push_back(state.list[k]->output);
-  std::sort(made.begin(), made.end());
-  for (std::size_t k = first; k < state.list.size(); ++k) {
-    for (std::uint32_t i : state.list[k]->operands()) {
-      if (state.slots[i].depends && !std::binary_search(made.begin(), made.end(), i)) found.push_back(i);
+/// The differentiable values from before id `floor` that what is listed since reads.
+std::vector<SlotId> free_variables(const TapeCore& core, std::uint64_t floor) {
+  std::vector<SlotId> found;
+  for (const Instruction* i = core.recording.last(); i && core.recording.id(*i) >= floor; i = i->previous) {
+    for (const SlotId x : i->x()) {
+      const Slot& slot = core.values[x];
+      // Parameters have one slot, whenever they were entered; inputs of f's own are others at the next call.
+      if ((slot.depends & detail::kOnSource) && (slot.id < floor || slot.origin == Origin::parameter)) found.push_back(x);
     }
   }
   std::sort(found.begin(), found.end());
@@ -133,11 +122,15 @@ std::vector<std::uint32_t> free_variables(TapeState& state, std::size_t first) {
 
 }  // namespace
 
-Var stop_gradient(const Var& x) { return apply(StopGradient{}, x); }
+Var stop_gradient(const Var& x) {
+  const Var y = apply(StopGradient{}, x);
+  Access::core(y)->values[Access::index(y)].depends = detail::kOnNothing;  // its derivative is not zero, but none
+  return y;
+}
 
 Var identity(Arg x) {
   const Var& v = x;
-  if (Access::live_state(v).paused && v.requires_grad()) return stop_gradient(v);
+  if (Access::live_core(v).is_paused() && v.requires_grad()) return stop_gradient(v);
   return x.take();
 }
 
@@ -147,33 +140,25 @@ Var with_hook(const Var& x, CotangentHook f) {
 }
 
 Var checkpoint(TensorFunction f, std::span<const Var> xs) {
+  if (!f) throw Error("checkpoint: the function is empty");
   if (xs.empty()) throw Error("checkpoint: xs is empty; the function must have an operand");
   Access::current_slot(xs[0], Checkpoint::name);
-  TapeState& state = *Access::state(xs[0]);
-  if (state.paused || state.deferring) return f(xs);
+  TapeCore& core = *Access::core(xs[0]);
+  if (core.is_paused() || core.pass) return identity(f(xs));
 
-  const std::size_t first = state.list.size(), floor = std::exchange(state.trim_floor, first);
-  const Tape::Mark mark = state.tape->mark();
-  Var y;
-  try {
-    y = f(xs);
-  } catch (...) {
-    state.trim_floor = floor;
-    throw;
-  }
-  state.trim_floor = floor;
-  const std::vector<std::uint32_t> free = free_variables(state, first);
-  const bool computed = std::any_of(state.list.begin() + static_cast<std::ptrdiff_t>(first), state.list.end(),
-                                    [&](const auto* i) { return i->output == Access::index(y); });
-  if (!computed) return y;  // it depends on nothing, or was there before
-
+  const detail::Frame frame(core, "a checkpointed function");
+  const std::uint64_t floor = core.values.next_id();
+  Var y = f(xs);
+  core.require_alive(Checkpoint::name);
+  const Slot& result = Access::current_slot(y, Checkpoint::name);
+  if (Access::core(y) != &core) throw TapeMismatch("checkpoint: the function's result belongs to another tape");
+  if (result.origin != Origin::op || !result.producer || result.id < floor) return y;
   std::vector<Var> operands{stop_gradient(y)};
-  for (std::uint32_t i : free) operands.push_back(Access::var(state, i));
+  for (const SlotId i : free_variables(core, floor)) operands.push_back(Access::var(core, i));
   Checkpoint op;
-  op.call = std::make_shared<const Checkpoint::Call>(
-      Checkpoint::Call{std::move(f), {xs.begin(), xs.end()}, fingerprint(y.view())});
-  y = Var();
-  state.tape->rewind(mark);
+  op.function = std::make_shared<const Checkpoint::Function>(
+      Checkpoint::Function{std::move(f), {xs.begin(), xs.end()}, fingerprint(y.view())});
+  y = Var();  // drops what f recorded
   return apply_all(op, operands);
 }
 

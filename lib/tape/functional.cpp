@@ -1,8 +1,10 @@
+// Derivatives of functions: value_and_grad, vjp, jvp, hvp, jacobian, hessian.
 #include "xgrad/tape/functional.hpp"
 
-#include <cstring>
+#include <algorithm>
+#include <utility>
 
-#include "lib/tape/pass.hpp"
+#include "lib/tape/core.hpp"
 #include "lib/tensor/copy.hpp"
 #include "xgrad/tape/grad.hpp"
 
@@ -10,6 +12,8 @@ namespace xgrad {
 namespace {
 
 using detail::Access;
+using detail::Aside;
+using detail::TapeCore;
 using Vars = std::vector<Var>;
 
 std::size_t bytes_of(const ConstView& v) { return static_cast<std::size_t>(v.size()) * size_of(v.dtype); }
@@ -59,20 +63,54 @@ void StackRows::vjp(Backward& b) const {
   for (int k = 0; k < b.operand_count(); ++k) b.dx(k) += apply(Row{leading, b.x_shape(k), k}, b.dy());
 }
 
-/// Operands that can be differentiated with respect to: a constant stands for itself under a new name.
-Vars active(std::span<const Var> xs, const char* use) {
-  Vars result;
-  for (const Var& x : xs) {
-    Access::current_slot(x, use);
-    result.push_back(x.requires_grad() ? x : detail::enter_again(x));
+/// The tape of a function's operands, after the checks that all have in common.
+template <class F>
+TapeCore& core_of(const F& f, std::span<const Var> xs, const char* use) {
+  if (!f) throw Error(detail::text(use, ": the function is empty"));
+  if (xs.empty()) throw ShapeError(detail::text(use, ": no operands"));
+  for (const Var& x : xs) Access::current_slot(x, use);
+  return *Access::core(xs[0]);
+}
+
+/// A function's operands and its value, recorded although a pass or a pause is under way.
+struct Evaluated {
+  Vars x;  // a constant stands for itself under a new name
+  Var y;
+
+  Evaluated(const TensorFunction& f, std::span<const Var> xs, const char* use) {
+    for (const Var& v : xs) x.push_back(v.requires_grad() ? v : detail::watch(v));
+    y = f(x);
+    Access::current_slot(y, use);
   }
-  return result;
+};
+
+/// What is given to the caller: while recording is paused a constant.
+Var result_of(TapeCore& core, Var v) {
+  return core.is_paused() && v.requires_grad() ? stop_gradient(v) : v;
+}
+
+Vars gradient(const Var& y, std::span<const Var> xs, bool create_graph, const Var& cotangent = {}) {
+  return detail::grad_or_zeros({&y, 1}, {&cotangent, 1}, xs, create_graph);
+}
+
+/// @throws ShapeError when the Jacobian of y is too large to be made row by row
+void require_small(const char* use, const Var& y, std::span<const Var> xs) {
+  constexpr std::int64_t kMostRows = UINT16_MAX;
+  if (y.size() > kMostRows) {
+    throw ShapeError(detail::text(use, ": the function's value ", y.shape(), " has ", y.size(),
+                                  " elements, more than ", kMostRows));
+  }
+  for (const Var& x : xs) {
+    if (y.rank() + x.rank() <= kMaxRank) continue;
+    throw ShapeError(detail::text(use, ": of ", y.shape(), " with respect to ", x.shape(), " has more than ",
+                                  kMaxRank, " axes"));
+  }
 }
 
 Var zeros_like(const Var& x, bool requires_grad) {
   const auto zero = [](View v) { detail::fill(v, 0); };
   const Var zeros = x.tape().constant({x.dtype(), x.shape()}, zero);
-  return requires_grad ? detail::enter_again(zeros) : zeros;
+  return requires_grad ? detail::watch(zeros) : zeros;
 }
 
 Var unit_like(const Var& y, std::int64_t k) {
@@ -86,7 +124,7 @@ Var unit_like(const Var& y, std::int64_t k) {
 Vars jacobian_of(const Var& y, std::span<const Var> xs, bool create_graph) {
   std::vector<Vars> rows(xs.size());
   for (std::int64_t k = 0; k < y.size(); ++k) {
-    const Vars row = grad(y, xs, {.create_graph = create_graph, .cotangent = unit_like(y, k)});
+    const Vars row = gradient(y, xs, create_graph, unit_like(y, k));
     for (std::size_t i = 0; i < xs.size(); ++i) rows[i].push_back(row[i]);
   }
   Vars result;
@@ -114,7 +152,9 @@ void require_like(std::span<const Var> xs, std::span<const Var> vs, const char* 
   if (!fits) throw ShapeError(detail::text(use, ": ", vs.size(), " vectors for ", xs.size(), " operands"));
 }
 
+/// Empty when f is.
 TensorFunction of_span(const UnaryFunction& f) {
+  if (!f) return {};
   return [&f](std::span<const Var> x) { return f(x[0]); };
 }
 std::span<const Var> one(const Var& x) { return {&x, 1}; }
@@ -128,48 +168,69 @@ std::vector<Var> leaves(Tape& tape, std::span<const Parameter> parameters) {
 }
 
 ValueAndGrad value_and_grad(const TensorFunction& f, std::span<const Var> xs, bool create_graph) {
-  const Vars x = active(xs, "value_and_grad");
-  Var y = f(x);
-  Vars g = grad(y, x, {.create_graph = create_graph, .cotangent = {}});
-  return {std::move(y), std::move(g)};
+  TapeCore& core = core_of(f, xs, "value_and_grad");
+  ValueAndGrad result;
+  {
+    const Aside aside(core);
+    const Evaluated at(f, xs, "value_and_grad");
+    result = {at.y, gradient(at.y, at.x, create_graph)};
+  }
+  result.value = result_of(core, std::move(result.value));
+  return result;
 }
 
 Vjp vjp(const TensorFunction& f, std::span<const Var> xs, const Var& cotangent, bool create_graph) {
-  const Vars x = active(xs, "vjp");
-  Var y = f(x);
-  Vars g = grad(y, x, {.create_graph = create_graph, .cotangent = cotangent});
-  return {std::move(y), std::move(g)};
+  TapeCore& core = core_of(f, xs, "vjp");
+  Vjp result;
+  {
+    const Aside aside(core);
+    const Evaluated at(f, xs, "vjp");
+    result = {at.y, gradient(at.y, at.x, create_graph, cotangent)};
+  }
+  result.value = result_of(core, std::move(result.value));
+  return result;
 }
 
 Jvp jvp(const TensorFunction& f, std::span<const Var> xs, std::span<const Var> tangents, bool create_graph) {
+  TapeCore& core = core_of(f, xs, "jvp");
   require_like(xs, tangents, "jvp");
-  const Vars x = active(xs, "jvp");
-  Var y = f(x);
-  // The vjp is linear in its cotangent, so its value there does not matter, and its own vjp is the jvp.
-  const Var u = zeros_like(y, true);
-  const Vars g = grad(y, x, {.create_graph = true, .cotangent = u});
-  Var tangent = grad(g, tangents, one(u), create_graph)[0];
-  return {std::move(y), std::move(tangent)};
+  Jvp result;
+  {
+    const Aside aside(core);
+    const Evaluated at(f, xs, "jvp");
+    // The vjp is linear in its cotangent, so its value there does not matter, and its own vjp is the jvp.
+    const Var u = zeros_like(at.y, true);
+    const Vars g = gradient(at.y, at.x, true, u);
+    result = {at.y, detail::grad_or_zeros(g, tangents, one(u), create_graph)[0]};
+  }
+  result.value = result_of(core, std::move(result.value));
+  return result;
 }
 
 std::vector<Var> hvp(const TensorFunction& f, std::span<const Var> xs, std::span<const Var> vs,
                      bool create_graph) {
+  TapeCore& core = core_of(f, xs, "hvp");
   require_like(xs, vs, "hvp");
-  const Vars x = active(xs, "hvp");
-  const Vars g = grad(f(x), x, {.create_graph = true, .cotangent = {}});
-  return grad(g, vs, x, create_graph);
+  const Aside aside(core);
+  const Evaluated at(f, xs, "hvp");
+  return detail::grad_or_zeros(gradient(at.y, at.x, true), vs, at.x, create_graph);
 }
 
 std::vector<Var> jacobian(const TensorFunction& f, std::span<const Var> xs, bool create_graph) {
-  const Vars x = active(xs, "jacobian");
-  return jacobian_of(f(x), x, create_graph);
+  TapeCore& core = core_of(f, xs, "jacobian");
+  const Aside aside(core);
+  const Evaluated at(f, xs, "jacobian");
+  require_small("jacobian", at.y, at.x);
+  return jacobian_of(at.y, at.x, create_graph);
 }
 
 std::vector<std::vector<Var>> hessian(const TensorFunction& f, std::span<const Var> xs, bool create_graph) {
-  const Vars x = active(xs, "hessian");
-  const Vars g = grad(f(x), x, {.create_graph = true, .cotangent = {}});
+  TapeCore& core = core_of(f, xs, "hessian");
+  for (const Var& x : xs) require_small("hessian", x, xs);
+  const Aside aside(core);
+  const Evaluated at(f, xs, "hessian");
   std::vector<Vars> blocks;
-  for (const Var& row : g) blocks.push_back(jacobian_of(row, x, create_graph));
+  for (const Var& row : gradient(at.y, at.x, true)) blocks.push_back(jacobian_of(row, at.x, create_graph));
   return blocks;
 }
 

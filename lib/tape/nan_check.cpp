@@ -1,10 +1,10 @@
-// detect_nan: which instruction was the first to make a value or a cotangent that is not finite; and scopes,
-// which say where it was recorded.
+// detect_nan: names the first call whose result or cotangent is not finite.
+#include "lib/tape/nan_check.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
-
-#include "lib/tape/state.hpp"
+#include <string_view>
 
 namespace xgrad::detail {
 namespace {
@@ -31,64 +31,27 @@ std::string element(const ConstView& v, std::int64_t i) {
 
 }  // namespace
 
-void TapeState::check_result(const Instruction& instruction, const ConstView& result) const {
-  const auto bad = first_bad(result, nan_check);
+void NanObserver::after(const Call& call, Operands x, const View& y, Write) {
+  const auto bad = first_bad(y, check_);
   if (!bad) return;
+  const std::string what = element(y, *bad);
+  if (call.op->name == std::string_view("accumulate") && x.size() == 1) {
+    throw NonFinite(
+        text("detect_nan: a sum of cotangents has ", what,
+             call.derivative_of ? text(", made by the derivative of ", core_.describe(*call.derivative_of)) : ""));
+  }
   std::string from = "its operands are finite";
-  for (std::size_t k = 0; k < instruction.input_count; ++k) {
-    const ConstView operand = view(slots[instruction.inputs[k]]);
-    if (const auto i = first_bad(operand, NanCheck::non_finite)) {
-      from = text("its operand ", k, " has ", element(operand, *i));
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    if (const auto i = first_bad(x[k], NanCheck::non_finite)) {
+      from = text("its operand ", k, " has ", element(x[k], *i));
       break;
     }
   }
-  if (!differentiated) {
-    throw NonFinite(text("detect_nan: ", describe(instruction), " has ", element(result, *bad), "; ", from));
+  if (!call.derivative_of) {
+    throw NonFinite(text("detect_nan: ", core_.describe(call), " has ", what, "; ", from));
   }
-  throw NonFinite(text("detect_nan: the derivative of ", describe(*differentiated), " has ",
-                       element(result, *bad), ", made by ", instruction.op->name, "; ", from));
-}
-
-void TapeState::check_sum(const ConstView& sum) const {
-  const auto bad = first_bad(sum, nan_check);
-  if (!bad) return;
-  throw NonFinite(
-      text("detect_nan: a sum of cotangents has ", element(sum, *bad),
-           differentiated ? text(", made by the derivative of ", describe(*differentiated)) : ""));
-}
-
-void ScopeLog::enter(std::string_view name, std::uint32_t next_id) {
-  std::uint32_t scope = 1;
-  while (scope < names_.size() && !(names_[scope].outer == current_ && names_[scope].name == name)) ++scope;
-  if (scope == names_.size()) names_.push_back({current_, std::string(name)});
-  change(scope, next_id);
-}
-
-void ScopeLog::leave(std::uint32_t next_id) { change(names_[current_].outer, next_id); }
-
-void ScopeLog::restart() {
-  changes_.clear();
-  change(current_, 0);
-}
-
-void ScopeLog::change(std::uint32_t scope, std::uint32_t next_id) {
-  current_ = scope;
-  if (!changes_.empty() && changes_.back().id == next_id) {
-    changes_.back().scope = scope;
-  } else {
-    changes_.push_back({next_id, scope});
-  }
-}
-
-std::string ScopeLog::path_at(std::uint32_t id) const {
-  auto change = std::upper_bound(changes_.begin(), changes_.end(), id,
-                                 [](std::uint32_t value, const Change& c) { return value < c.id; });
-  std::string path;
-  for (std::uint32_t at = change == changes_.begin() ? 0 : (--change)->scope; at; at = names_[at].outer) {
-    if (!path.empty()) path.insert(0, 1, '/');
-    path.insert(0, names_[at].name);
-  }
-  return path;
+  throw NonFinite(text("detect_nan: the derivative of ", core_.describe(*call.derivative_of), " has ", what,
+                       ", made by ", call.op->name, "; ", from));
 }
 
 }  // namespace xgrad::detail

@@ -1,8 +1,9 @@
+// Parameter: a trainable tensor's value, gradient and version, and packing.
 #include "xgrad/tape/parameter.hpp"
 
 #include <cstring>
 
-#include "lib/tape/state.hpp"
+#include "lib/tape/core.hpp"
 
 namespace xgrad {
 Parameter::Parameter(TensorType type, std::string name) : state_(std::make_shared<detail::ParameterState>()) {
@@ -52,7 +53,7 @@ View Parameter::grad_view() const {
   const detail::ParameterState& s = state();
   if (!s.has_grad)
     throw Error(detail::text("parameter ", s.name, ": no gradient; no backward has reached it"));
-  return {s.grad(), s.type.dtype, &s.type.shape};
+  return s.grad_view();
 }
 
 bool Parameter::precedes(const Parameter& next) const {
@@ -63,8 +64,10 @@ bool Parameter::precedes(const Parameter& next) const {
 void pack(std::span<Parameter> parameters) {
   using detail::Access;
   for (const Parameter& p : parameters) {
-    if (!Access::state(p).in_backward) continue;
-    throw Error(detail::text("pack: parameter ", p.name(), " is in use by a backward pass"));
+    const detail::Pass* writer = Access::state(p).writer;
+    if (!writer) continue;
+    throw Error(detail::text("pack: called inside ", writer->core().callback(), "; backward is writing the gradient of ",
+                             "parameter ", p.name()));
   }
   for (const DType dtype : {DType::float32, DType::float64}) {
     std::size_t bytes = 0;

@@ -1,15 +1,20 @@
+// Pass: the reverse sweep, the pending call, and adding to cotangents.
 #include "lib/tape/pass.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <stdexcept>
+#include <utility>
 
+#include "lib/support/scratch.hpp"
+#include "lib/tape/core.hpp"
 #include "lib/tape/mutation.hpp"
 #include "lib/tensor/copy.hpp"
 #include "lib/tensor/strided.hpp"
 
-namespace xgrad {
-namespace detail {
+namespace xgrad::detail {
 namespace {
+
+using State = Cotangent::State;
 
 /// The sum of operands of equal shapes: how cotangents are summed up.
 struct Accumulate {
@@ -25,9 +30,9 @@ struct Accumulate {
   }
 };
 
-/// A cotangent at last as large as what it belongs to. Only where the gradient is not itself recorded.
-struct Repeat {
-  static constexpr const char* name = "repeat";
+/// Broadcasts a cotangent to its value's shape. Only where the gradient is not itself recorded.
+struct Expand {
+  static constexpr const char* name = "expand";
   Shape shape;
   TensorType infer(Operands x) const { return {x[0].dtype, shape}; }
   void eval(Operands x, View y, Write write) const {
@@ -35,276 +40,450 @@ struct Repeat {
   }
 };
 
-/// Makes the cotangent of a slot as large as the slot where it is yet to be repeated.
-void repeat_cotangent(TapeState& state, Slot& slot) {
-  if (!std::exchange(slot.small_cotangent, false)) return;
-  const Var large = apply(Repeat{slot.shape}, Access::var(state, slot.cotangent));
-  state.flush();
-  state.release_handle(std::exchange(slot.cotangent, Access::index(large)));
-  ++state.slots[slot.cotangent].handles;
-}
+/// Tells observers which call is being differentiated.
+class Differentiating {
+ public:
+  Differentiating(Executor& executor, const Call& call)
+      : executor_(executor), outer_(std::exchange(executor.derivative_of, &call)) {}
+  ~Differentiating() { executor_.derivative_of = outer_; }
+  Differentiating(const Differentiating&) = delete;
+  Differentiating& operator=(const Differentiating&) = delete;
+
+ private:
+  Executor& executor_;
+  const Call* outer_;
+};
+
+Call call_of(const Instruction& i) { return {i.op, i.attributes(), i.x(), i.y, i.scope, nullptr}; }
 
 }  // namespace
 
-void fill(const View& v, double value) {
-  if (v.dtype == DType::float32) {
-    std::fill_n(v.as<float>(), v.size(), static_cast<float>(value));
+// Beginning and end -------------------------------------------------------------------------------------
+
+Pass::Pass(TapeCore& core, const char* name, PassKind kind)
+    : core_(core),
+      name_(name),
+      kind_(kind),
+      outer_(core.pass),
+      pauses_outside_(core.pauses_outside),
+      began_at_(core.values.next_id()),
+      floor_(kind == PassKind::gradients ? 0 : UINT64_MAX) {
+  if (outer_) outer_->flush();
+  if (core.spare.empty()) {
+    memory_ = std::make_unique<PassMemory>();
   } else {
-    std::fill_n(v.as<double>(), v.size(), value);
+    memory_ = std::move(core.spare.back());
+    core.spare.pop_back();
   }
+  if (++memory_->serial == 0) {
+    std::fill(memory_->cotangents.begin(), memory_->cotangents.end(), Cotangent{});
+    memory_->serial = 1;
+  }
+  core.pass = this;
+  core.pauses_outside = core.pauses;
 }
 
-Var enter_again(const Var& x) {
-  TapeState& state = *Access::state(x);
-  const Slot& from = Access::slot(x);
-  if (!is_floating(from.dtype)) {
-    throw DTypeError(text("grad: an operand is ", from.dtype, ", not floating; capture it instead"));
+Pass::~Pass() {
+  if (pending_) drop_pending(*std::exchange(pending_, nullptr));
+  for (const auto& segment : memory_->segments) {
+    if (segment.next) core_.release(segment.next->y);
   }
-  Var v = Access::var(state, state.new_slot({from.dtype, from.shape}, SlotKind::input, kOnInput));
-  Slot& slot = state.slots[Access::index(v)];
-  slot.buffer = from.buffer;
-  slot.data = from.data;
-  ++slot.buffer->owners;
-  return v;
+  memory_->segments.clear();
+  for (const auto& p : memory_->parameters) {
+    p->writer = nullptr;
+    if (!finished_) p->has_grad = false;
+  }
+  memory_->parameters.clear();
+  if (finished_) {
+    for (const SlotId x : memory_->targets) {
+      if (Cotangent& c = entry(x); c.state != State::empty) clear(c, x);
+    }
+  } else {
+    for (SlotId i = 1; i < memory_->cotangents.size(); ++i) {
+      Cotangent& c = memory_->cotangents[i];
+      if (c.pass == memory_->serial && c.state != State::empty) clear(c, i);
+    }
+  }
+  memory_->targets.clear();
+  core_.pass = outer_;
+  core_.pauses_outside = std::min(pauses_outside_, core_.pauses);
+  if (core_.spare.size() < core_.spare.capacity()) core_.spare.push_back(std::move(memory_));
 }
 
-void spread_mark(TapeState& state, std::size_t first, std::uint32_t mark) {
-  for (std::size_t k = first; k < state.list.size(); ++k) {
-    for (std::uint32_t i : state.list[k]->operands()) {
-      if (state.slots[i].mark == mark) state.slots[state.list[k]->output].mark = mark;
+Cotangent& Pass::entry(SlotId i) {
+  auto& cotangents = memory_->cotangents;
+  if (i >= cotangents.size()) cotangents.resize(std::max<std::size_t>(core_.values.size(), 64));
+  Cotangent& c = cotangents[i];
+  const std::uint32_t generation = core_.values[i].generation;
+  if (c.pass != memory_->serial || c.generation != generation) {
+    c = {0, memory_->serial, generation, State::empty, false, false};
+  }
+  return c;
+}
+
+const Cotangent* Pass::find(SlotId i) const {
+  if (i >= memory_->cotangents.size()) return nullptr;
+  const Cotangent& c = memory_->cotangents[i];
+  return c.pass == memory_->serial && c.generation == core_.values[i].generation ? &c : nullptr;
+}
+
+void Pass::clear(Cotangent& c, SlotId operand) noexcept {
+  const SlotId value = std::exchange(c.value, 0);
+  c.state = State::empty;
+  core_.release(value);
+  core_.release(operand);
+}
+
+// Paths -------------------------------------------------------------------------------------------------
+
+void Pass::request(SlotId x) {
+  memory_->targets.push_back(x);
+  Cotangent& c = entry(x);
+  c.on_path = c.requested = true;
+  floor_ = std::min(floor_, core_.values[x].id + 1);
+}
+
+void Pass::mark_reachable(Instruction* last, std::uint64_t floor) {
+  Instruction* i = last;
+  if (!i || core_.recording.id(*i) < floor) return;
+  while (i->previous && core_.recording.id(*i->previous) >= floor) i = i->previous;
+  for (; i; i = i == last ? nullptr : i->next) {
+    for (const SlotId x : i->x()) {
+      if (const Cotangent* c = find(x); c && c->on_path) {
+        entry(i->y).on_path = true;
+        break;
+      }
     }
   }
 }
 
-// Pass --------------------------------------------------------------------------------------------------
-
-Pass::Pass(TapeState& state, bool graph, bool consume, std::uint32_t mark)
-    : state_(state),
-      consume_(consume),
-      mark_(mark),
-      outer_deferring_(state.deferring),
-      outer_graph_(state.graph),
-      outer_from_(state.deferred_from) {
-  if (outer_deferring_) state_.flush();
-  state_.deferring = true;
-  state_.graph = graph;
-  state_.deferred_from = state_.list.size();
+bool Pass::needs(SlotId i) const {
+  if (kind_ == PassKind::gradients) return (core_.values[i].depends & kOnParameter) != 0;
+  const Cotangent* c = find(i);
+  return c && c->on_path;
 }
 
-Pass::~Pass() {
-  if (!finished_) abandon();
-  state_.deferring = outer_deferring_;
-  state_.graph = outer_graph_;
-  state_.deferred_from = outer_deferring_ ? state_.list.size() : outer_from_;
-  if (!finished_) state_.trim_tail();  // of a graph that nobody will ask for
+void Pass::require_unmodified(std::span<const Var> ys) const {
+  const auto leaves = core_.recording.leaves();
+  if (std::none_of(leaves.begin(), leaves.end(), [](const auto& leaf) { return leaf->is_modified(); })) return;
+  std::vector<bool> is_reached(core_.values.size());
+  for (const Var& y : ys) is_reached[Access::index(y)] = true;
+  for (const Instruction* i = core_.recording.last(); i && core_.recording.id(*i) >= floor_; i = i->previous) {
+    if (!is_reached[i->y] || !needs(i->y)) continue;
+    require_unmodified(*i, false);
+    for (const SlotId x : i->x()) is_reached[x] = true;
+  }
 }
 
-void Pass::run(std::size_t first) {
-  for (std::size_t k = state_.list.size(); k-- > first;) {
-    const Instruction& instruction = *state_.list[k];
-    Slot& out = state_.slots[instruction.output];
-    if (out.cotangent) differentiate(instruction, out);
-    if (consume_) {
-      state_.pop_tail();
-      state_.deferred_from = state_.list.size();
+void Pass::require_unmodified(const Instruction& instruction, bool is_running) const {
+  for (std::size_t k = 0; k < instruction.operand_count; ++k) {
+    const Slot& x = core_.values[instruction.operands[k]];
+    if (x.origin != Origin::parameter || !x.leaf->is_modified() || !instruction.reads_operand(k)) continue;
+    const std::string where = !is_running                  ? ""
+                              : x.leaf->modified_in.what ? " inside " + x.leaf->modified_in.text()
+                                                         : " during the pass";
+    throw ParameterModified(text(name_, ": parameter ", x.leaf->parameter->name, " was written", where, " after ",
+                                 instruction.op->name, " recorded it, and its old value is needed",
+                                 "; step the optimiser after backward, or use p.clone()"));
+  }
+}
+
+void Pass::acquire_gradients() {
+  for (const auto& leaf : core_.recording.leaves()) acquire_gradient(leaf->parameter);
+}
+
+bool Pass::acquire_gradient(const std::shared_ptr<ParameterState>& p) {
+  if (p->writer) return p->writer == this;
+  if (!p->memory->grads) p->memory->grads = make_aligned(p->bytes());
+  memory_->parameters.push_back(p);
+  p->writer = this;
+  return true;
+}
+
+// The sweep ---------------------------------------------------------------------------------------------
+
+void Pass::seed(const Var& y, const Var& cotangent) {
+  const SlotId i = Access::index(y);
+  if (!needs(i)) return;
+  add(i, cotangent, false);
+  Slot& slot = core_.values[i];
+  if (slot.origin != Origin::op || !slot.producer) return;
+  auto& segments = memory_->segments;
+  if (segments.empty()) segments.push_back({nullptr, floor_});
+  Instruction*& root = segments[0].next;
+  if (root && core_.recording.id(*root) >= slot.id) return;
+  core_.hold(i);
+  if (root) core_.release(root->y);
+  root = slot.producer;
+}
+
+void Pass::push_segment(std::uint64_t floor) {
+  Instruction* last = core_.recording.last();
+  if (!last || core_.recording.id(*last) < floor) return;
+  if (kind_ != PassKind::gradients) mark_reachable(last, floor);
+  memory_->segments.push_back({last, floor});
+  core_.hold(last->y);
+}
+
+void Pass::run(bool consume, const Frame* callback) {
+  auto& segments = memory_->segments;
+  Recording& recording = core_.recording;
+  while (!segments.empty()) {
+    const std::size_t level = segments.size() - 1;
+    Instruction* i = segments[level].next;
+    if (!i || recording.id(*i) < segments[level].floor) {
+      segments.pop_back();
+      if (i) core_.release(i->y);
+      continue;
+    }
+    differentiate(*i);  // which may push a segment
+    if (i->previous) core_.hold(i->previous->y);
+    segments[level].next = i->previous;
+    const SlotId y = i->y;
+    Slot& result = core_.values[y];
+    if (consume && result.uses == 0 && (!callback || result.id >= callback->floor())) {
+      if (callback) result.recording = 0;
+      recording.drop(*i);
+    }
+    core_.release(y);
+  }
+}
+
+void Pass::differentiate(Instruction& instruction) {
+  Cotangent* c = const_cast<Cotangent*>(find(instruction.y));
+  if (!c || c->state == State::empty) return;
+  const bool is_unexpanded = c->state == State::unexpanded;
+  Var dy = Access::var(core_, c->value);
+  if (!c->requested) clear(*c, instruction.y);
+  const auto x = instruction.x();
+  if (std::none_of(x.begin(), x.end(), [&](SlotId i) { return needs(i); })) return;
+  const OpInfo& op = *instruction.op;
+  if (!op.vjp) throw NotDifferentiable(text(op.name, ": has no derivative"));
+  require_unmodified(instruction, true);
+  constant_below_ = op.built_in && !is_graph() ? began_at_ : 0;
+  const Frame frame(core_, "the vjp of ", op.name);
+  const Call call = call_of(instruction);
+  const Differentiating differentiating(core_.executor, call);
+  Backward b = Access::backward(*this, instruction, std::move(dy), is_unexpanded);
+  if constexpr (kMutation) {
+    if (const MutatorCall mutate; mutate) mutate->begin(op, instruction.attributes(), is_graph());
+  }
+  op.vjp(instruction.attributes(), b);
+  flush();
+  core_.require_alive(name_);
+}
+
+Var Pass::cotangent(SlotId x) {
+  Cotangent& c = entry(x);
+  if (c.state == State::empty) return Var();
+  expand(c, x);
+  return Access::var(core_, c.value);
+}
+
+void Pass::finish() {
+  if (kind_ == PassKind::gradients) {
+    // Those of parameters whose gradients another pass is writing.
+    for (const auto& leaf : core_.recording.leaves()) {
+      Cotangent& c = entry(leaf->slot);
+      if (c.state == State::empty) continue;
+      expand(c, leaf->slot);
+      ParameterState& p = *leaf->parameter;
+      copy(core_.values.view(core_.values[c.value]), p.grad_view(),
+           p.has_grad ? Write::accumulate : Write::assign);
+      p.has_grad = true;
+    }
+    for (std::size_t i = core_.recording.leaves().size(); i-- > 0;) {
+      const SlotId slot = core_.recording.leaves()[i]->slot;
+      if (Cotangent& c = entry(slot); c.state != State::empty) clear(c, slot);
     }
   }
   finished_ = true;
 }
 
-void Pass::differentiate(const Instruction& instruction, Slot& out) {
-  Var dy = Access::var(state_, out.cotangent);
-  const bool small = out.small_cotangent;
-  if (!out.wanted) {
-    state_.release_handle(std::exchange(out.cotangent, 0));
-    out.small_cotangent = false;
-  }
-  const auto operands = instruction.operands();
-  if (std::none_of(operands.begin(), operands.end(), [&](auto i) { return needed(state_.slots[i], mark_); }))
+// The pending call --------------------------------------------------------------------------------------
+
+Var Pass::pend(const OpInfo& op, const void* attributes, std::span<const SlotId> x, const TensorType& type,
+               std::uint8_t depends) {
+  Values& values = core_.values;
+  const SlotId y = values.create(type, Origin::op, depends, core_.recording.number());
+  Var result = Access::var(core_, y);
+  // What is computed from a value that was not kept is missing too.
+  if (std::any_of(x.begin(), x.end(), [&](SlotId i) { return !values[i].data; })) return result;
+  pending_ = &core_.recording.make(op, attributes, x, y);
+  for (const SlotId i : x) core_.hold(i);
+  core_.hold(y);
+  return result;
+}
+
+void Pass::drop_pending(Instruction& call) noexcept {
+  for (const SlotId i : call.x()) core_.release(i);
+  core_.release(call.y);
+  core_.recording.discard(call);
+}
+
+void Pass::run_pending(const View* destination, Write write) {
+  struct Dropped {  // the call, once it has run or failed
+    Pass& pass;
+    Instruction* call;
+    ~Dropped() {
+      if (call) pass.drop_pending(*call);
+    }
+  } pending{*this, std::exchange(pending_, nullptr)};
+  Instruction& call = *pending.call;
+  const Scratch<ConstView> room(call.operand_count);
+  const auto views = room.items();
+  for (std::size_t i = 0; i < views.size(); ++i) views[i] = core_.values.view(core_.values[call.operands[i]]);
+  if (destination) {
+    core_.executor.run_into(call_of(call), views, *destination, write);
     return;
-  const OpInfo& op = *instruction.op;
-  if (!op.vjp) throw NotDifferentiable(text(op.name, ": has no derivative"));
-  Backward b = Access::backward(state_, instruction, std::move(dy), small, mark_);
-  const Instruction* outer = std::exchange(state_.differentiated, &instruction);
-  if constexpr (kMutation) {
-    if (const MutatorCall call; call) call->begin(op, instruction.attributes(), state_.graph);
   }
-  op.vjp(instruction.attributes(), b);
-  state_.flush();
-  state_.differentiated = outer;
+  Reads reads = kReadsNothing;
+  const bool is_listed = (core_.values[call.y].depends & kOnSource) != 0;
+  if (is_listed) {
+    for (std::size_t i = 0; i < views.size(); ++i) {
+      if (core_.values[call.operands[i]].depends & kOnSource) reads |= call.op->reads_of(i);
+    }
+  }
+  core_.executor.run(call_of(call), views, core_.executor.donations(*call.op, call.x(), ~0u, reads));
+  if (!is_listed) return;
+  core_.recording.list(call, reads);
+  pending.call = nullptr;
+  for (const SlotId i : call.x()) core_.release(i);
+  core_.release(call.y);
 }
 
-void Pass::abandon() {
-  state_.differentiated = nullptr;
-  state_.sweep_deferred();
-  for (std::size_t i = 1; i < state_.slots.size(); ++i) {
-    Slot& slot = state_.slots[i];
-    slot.wanted = slot.small_cotangent = false;
-    if (slot.cotangent) state_.release_handle(std::exchange(slot.cotangent, 0));
+void Pass::flush() {
+  if (!pending_) return;
+  if (core_.values[pending_->y].handles > 1) {
+    run_pending(nullptr, Write::assign);
+  } else {
+    drop_pending(*std::exchange(pending_, nullptr));
   }
 }
 
-/// Adds `v`, which a vjp of `op` made, to the cotangent of a slot. With `move`, nobody else will read `v`.
-void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const char* op) {
-  repeat_cotangent(state, slot);
-  const std::uint32_t index = Access::index(v);
-  const auto require = [&](bool kept) {
-    if (!kept) throw Error(text(op, ": vjp reads a value that was not kept; name it in `reads`"));
+// Adding to cotangents ----------------------------------------------------------------------------------
+
+Var Pass::expanded(const Var& v, const Shape& shape) { return apply(Expand{shape}, v); }
+
+void Pass::expand(Cotangent& c, SlotId operand) {
+  if (c.state != State::unexpanded) return;
+  Var full = expanded(Access::var(core_, c.value), core_.values[operand].shape);
+  flush();
+  Cotangent& again = entry(operand);  // the table may have grown
+  core_.release(std::exchange(again.value, Access::index(full)));
+  core_.hold(again.value);
+  again.state = State::full;
+}
+
+void Pass::set(SlotId operand, SlotId value, State state) {
+  Slot& v = core_.values[value];
+  if (v.depends && !is_graph()) {
+    // What a callback returns is a constant here: another name for the same memory.
+    const SlotId constant =
+        core_.values.create({v.dtype, v.shape}, Origin::constant, kOnNothing, core_.recording.number());
+    const Var holder = Access::var(core_, constant);
+    Slot& slot = core_.values[constant];
+    if (v.buffer) {
+      core_.values.alias(slot, v);
+    } else {
+      core_.values.allocate(slot);
+      copy(core_.values.view(v), core_.values.mutable_view(slot), Write::assign);
+    }
+    return set(operand, constant, state);
+  }
+  Cotangent& c = entry(operand);
+  core_.hold(value);
+  if (c.state == State::empty) {
+    core_.hold(operand);
+  } else {
+    core_.release(c.value);
+  }
+  c.value = value;
+  c.state = state;
+}
+
+void Pass::add(SlotId operand, const Var& v, bool is_sole) {
+  const SlotId value = Access::index(v);
+  // Sole: named by v, and held as the pending call's result.
+  const auto is_pending_alone = [&] {
+    return pending_->y == value && is_sole && core_.values[value].handles == 2 && !is_graph();
   };
-  if (slot.cotangent && !state.graph) {
-    Slot& sum = state.slots[slot.cotangent];
-    // Only what nobody else reads is written to: no Var, no instruction, no other shape of the same memory.
-    if (sum.handles == 1 && sum.uses == 0 && (!sum.buffer || sum.buffer->owners == 1)) {
-      const View destination{sum.data, sum.dtype, &sum.shape};
-      const Write write = sum.unwritten ? Write::assign : Write::accumulate;
-      sum.unwritten = false;
-      Instruction* last = state.list.size() > state.deferred_from ? state.list.back() : nullptr;
-      if (move && last && last->output == index && !last->executed) {
-        state.execute_deferred(state.list.size() - 1);
-        require(state.has_operands(*last));
-        state.execute(*last, &destination, write);
-        state.sweep_deferred();
-      } else {
-        state.flush();
-        require(state.slots[index].data != nullptr);
-        const ConstView summand = v.view();
-        const Accumulate addition;
-        state.evaluate(op_info<Accumulate>, &addition, {&summand, 1}, destination, write);
-        if (state.nan_check != NanCheck::off) state.check_sum(destination);
-      }
+  if (pending_ && !is_pending_alone()) flush();
+  const bool is_pending = pending_ != nullptr;
+  if (!is_pending && !core_.values[value].data) Access::throw_no_value(name_, core_.values[value]);
+
+  // Executes the pending call, or copies v, into memory that is there.
+  const auto put = [&](const View& to, Write write) {
+    if (is_pending) return run_pending(&to, write);
+    const Accumulate op;
+    const ConstView from = core_.values.view(core_.values[value]);
+    core_.executor.run_into({&op_info<Accumulate>, &op, {&value, 1}, operand, 0, nullptr}, {&from, 1}, to, write);
+  };
+
+  if (Slot& slot = core_.values[operand]; kind_ == PassKind::gradients && slot.origin == Origin::parameter) {
+    ParameterState& p = *slot.leaf->parameter;
+    if (acquire_gradient(slot.leaf->parameter)) {
+      put(p.grad_view(), p.has_grad ? Write::accumulate : Write::assign);
+      p.has_grad = true;
       return;
     }
   }
-  Instruction* last = state.list.size() == state.deferred_from + 1 ? state.list.back() : nullptr;
-  if (!slot.cotangent && move && last && last->output == index && !state.graph && !last->executed) {
-    require(state.has_operands(*last));  // the usual case: one op makes the whole cotangent
-    state.execute(*last, nullptr, Write::assign);
-    slot.cotangent = index;
-    ++state.slots[index].handles;
-    state.pop_tail();
-    return;
+  switch (entry(operand).state) {
+    case State::empty:
+      if (is_pending) flush();
+      return set(operand, value, State::full);
+    case State::unexpanded:
+      if (is_pending) flush();
+      expand(entry(operand), operand);
+      return add(operand, v, false);
+    case State::full:
+      break;
   }
-  Var sum = slot.cotangent ? apply(Accumulate{}, Access::var(state, slot.cotangent), v) : v;
-  state.flush();
-  require(state.slots[Access::index(sum)].data != nullptr);
-  if (slot.cotangent) state.release_handle(slot.cotangent);
-  slot.cotangent = Access::index(sum);
-  ++state.slots[slot.cotangent].handles;
-}
-
-// Backward ----------------------------------------------------------------------------------------------
-
-Backward Access::backward(TapeState& state, const Instruction& instruction, Var dy, bool small,
-                          std::uint32_t mark) {
-  Backward b;
-  b.state_ = &state;
-  b.instruction_ = &instruction;
-  b.dy_ = std::move(dy);
-  b.dy_is_small_ = small;
-  b.mark_ = mark;
-  return b;
-}
-
-}  // namespace detail
-
-using detail::Access;
-using detail::Instruction;
-using detail::Slot;
-using detail::TapeState;
-
-namespace {
-const Instruction& instruction_of(const void* p) { return *static_cast<const Instruction*>(p); }
-
-[[noreturn]] void throw_no_operand(const Instruction& instruction, int i) {
-  throw Error(detail::text(instruction.op->name, ": vjp names operand ", i, " of ", instruction.input_count));
-}
-
-std::uint32_t operand_of(const Instruction& instruction, int i) {
-  if (i < 0 || i >= instruction.input_count) throw_no_operand(instruction, i);
-  return instruction.inputs[i];
-}
-}  // namespace
-
-const Var& Backward::dy() {
-  if (std::exchange(dy_is_small_, false)) dy_ = apply(detail::Repeat{y_shape()}, dy_);
-  return dy_;
-}
-
-bool Backward::create_graph() const { return state_->graph; }
-int Backward::operand_count() const { return instruction_of(instruction_).input_count; }
-
-Var Backward::x(int i) const {
-  const Instruction& instruction = instruction_of(instruction_);
-  const std::uint32_t index = operand_of(instruction, i);
-  if (i >= 31 || !(instruction.op->all_reads & reads_x(i))) {
-    throw Error(
-        detail::text(instruction.op->name, ": vjp reads x(", i, "), which its `reads` does not name"));
+  const Cotangent& c = entry(operand);
+  Slot& sum = core_.values[c.value];
+  // Only what nobody else reads is written to: no Var, no instruction, no other shape of the same memory.
+  if (!is_graph() && sum.handles == 1 && sum.uses == 0 && sum.buffer && sum.buffer->owners == 1) {
+    return put(core_.values.mutable_view(sum), Write::accumulate);
   }
-  return Access::var(*state_, index);
+  if (is_pending) flush();
+  const Var total = apply(Accumulate{}, Access::var(core_, c.value), v);
+  flush();
+  set(operand, Access::index(total), State::full);
 }
 
-Var Backward::y() const {
-  const Instruction& instruction = instruction_of(instruction_);
-  if (!(instruction.op->all_reads & kReadsOutput)) {
-    throw Error(detail::text(instruction.op->name, ": vjp reads y, which its `reads` does not name"));
+void Pass::add_broadcast(SlotId operand, const Var& v) {
+  flush();
+  const Slot& slot = core_.values[operand];
+  const Cotangent& c = entry(operand);
+  if (v.shape() == slot.shape) return add(operand, v, false);
+  if (c.state != State::empty || c.requested || slot.origin != Origin::op) {
+    return add(operand, expanded(v, slot.shape), true);
   }
-  return Access::var(*state_, instruction.output);
+  set(operand, Access::index(v), State::unexpanded);
 }
 
-const Shape& Backward::x_shape(int i) const {
-  return state_->slots[operand_of(instruction_of(instruction_), i)].shape;
-}
-const Shape& Backward::y_shape() const { return state_->slots[instruction_of(instruction_).output].shape; }
-
-bool Backward::Cotangent::needed() const {
-  const Instruction& instruction = instruction_of(backward_.instruction_);
-  return detail::needed(backward_.state_->slots[operand_of(instruction, operand_)], backward_.mark_);
-}
-
-/// The slot of the operand that v is to be a cotangent of, perhaps `repeated`, after all checks.
-Slot& Backward::Cotangent::checked_operand(const Var& v, bool repeated) const {
-  const Instruction& instruction = instruction_of(backward_.instruction_);
-  TapeState& state = *backward_.state_;
-  Slot& operand = state.slots[operand_of(instruction, operand_)];
-  const Slot& given = Access::current_slot(v, instruction.op->name);
-  if (Access::state(v) != &state) {
-    throw TapeMismatch(
-        detail::text(instruction.op->name, ": vjp gives a value of another tape for operand ", operand_));
+void Pass::check() const {
+  const auto require = [](bool holds, const char* what) {
+    if (!holds) throw std::logic_error(std::string("pass: ") + what);
+  };
+  for (SlotId i = 1; i < memory_->cotangents.size() && i < core_.values.size(); ++i) {
+    const Cotangent* c = find(i);
+    if (!c) continue;
+    require((c->state == State::empty) == (c->value == 0), "an empty cotangent has a value");
+    if (!c->value) continue;
+    const Slot &slot = core_.values[i], &value = core_.values[c->value];
+    require(slot.handles > 0, "a slot with a cotangent is not held");
+    require(value.handles > 0 && value.data, "a cotangent is not held");
+    require(value.dtype == slot.dtype, "a cotangent has another dtype");
+    require(c->state == State::full ? value.shape == slot.shape : broadcasts_to(value.shape, slot.shape),
+            "a cotangent does not have its shape");
+    require(is_graph() || value.depends == kOnNothing, "a cotangent that is not recorded depends on a source");
   }
-  const bool fits = repeated ? broadcasts_to(given.shape, operand.shape) : given.shape == operand.shape;
-  if (!fits || given.dtype != operand.dtype) {
-    throw ShapeError(detail::text(instruction.op->name, ": vjp gives ", given.dtype, ' ', given.shape,
-                                  " for operand ", operand_, " of type ", operand.dtype, ' ', operand.shape));
-  }
-  return operand;
+  if (!pending_) return;
+  require(!pending_->listed, "the pending call is listed");
+  require(core_.values[pending_->y].handles > 0 && !core_.values[pending_->y].data,
+          "the pending call's result is not held, or there already");
+  for (const SlotId i : pending_->x()) require(core_.values[i].handles > 0, "an operand is not held");
 }
 
-void Backward::Cotangent::add_broadcast(const Var& v) const {
-  if (!needed()) return;
-  TapeState& state = *backward_.state_;
-  const char* op = instruction_of(backward_.instruction_).op->name;
-  Slot& operand = checked_operand(v, true);
-  if (state.graph) throw Error(detail::text(op, ": vjp repeats a cotangent that is itself recorded"));
-  const bool asked_for = operand.wanted || operand.kind != detail::SlotKind::result;
-  if (detail::kMutation || operand.cotangent || asked_for) {
-    return add(apply(detail::Repeat{operand.shape}, v), true);
-  }
-  add_cotangent(state, operand, v, false, op);
-  operand.small_cotangent = v.shape() != operand.shape;
-}
-
-void Backward::Cotangent::add(const Var& v, bool move) const {
-  if (!needed()) return;
-  if constexpr (detail::kMutation) {
-    if (const detail::MutatorCall call; call) {
-      if (const Var changed = call->added(v); changed.defined()) add(changed, false);
-      return;
-    }
-  }
-  Slot& operand = checked_operand(v, false);
-  const Slot& given = Access::slot(v);
-  detail::add_cotangent(*backward_.state_, operand, v, move && given.handles == 1 && given.uses == 0,
-                        instruction_of(backward_.instruction_).op->name);
-}
-
-}  // namespace xgrad
+}  // namespace xgrad::detail

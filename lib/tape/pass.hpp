@@ -1,53 +1,150 @@
-// One run of the backward loop over what is recorded: what `backward`, `grad` and `checkpoint` are made of.
+// Pass: one reverse sweep over the recording, with the cotangents of its own.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
 
-#include "lib/tape/state.hpp"
+#include "lib/tape/executor.hpp"
+#include "lib/tape/recording.hpp"
 
 namespace xgrad::detail {
 
-/// Whether a pass needs the cotangent of a slot: that of one on a path from xs when it has a mark, otherwise
-/// that of every one that depends on a parameter.
-inline bool needed(const Slot& slot, std::uint32_t mark) {
-  return mark ? slot.mark == mark : (slot.depends & kOnParameter) != 0;
-}
+struct TapeCore;
+class Frame;
 
-/// Adds `v`, which a vjp of `op` made, to the cotangent of a slot. With `move`, nobody else will read `v`.
-void add_cotangent(TapeState& state, Slot& slot, const Var& v, bool move, const char* op);
+/// What a pass knows of one slot.
+struct Cotangent {
+  enum class State : std::uint8_t {
+    empty,       // nothing was added
+    unexpanded,  // `value` broadcasts to the slot's shape
+    full         // `value` has the slot's shape
+  };
+  SlotId value = 0;              // of which the pass holds a handle; 0 while empty
+  std::uint32_t pass = 0;        // the pass that wrote this; an entry of another one is void
+  std::uint32_t generation = 0;  // of the slot; an entry of a slot that has been freed is void
+  State state = State::empty;
+  bool on_path = false;    // the slot leads to a target
+  bool requested = false;  // a target: the cotangent is kept after its use
+};
 
-/// Fills a floating tensor with one value.
-void fill(const View& v, double value);
+/// What a pass works in, kept for the next one so that nothing is allocated.
+struct PassMemory {
+  /// Part of the list that is differentiated from its end: from `next` down to the first instruction with an
+  /// id below `floor`.
+  struct Segment {
+    Instruction* next;  // whose result the pass holds a handle of
+    std::uint64_t floor;
+  };
+  std::uint32_t serial = 0;           // the pass that is using it
+  std::vector<Cotangent> cotangents;  // by slot
+  std::vector<Segment> segments;
+  std::vector<SlotId> targets;
+  std::vector<std::shared_ptr<ParameterState>> parameters;  // whose gradients the pass writes
+};
 
-/// A constant's value under a new name, to be differentiated with respect to.
-Var enter_again(const Var& x);
+/// What becomes of the results of a pass.
+enum class PassKind : std::uint8_t {
+  values,    // cotangents of targets
+  graph,     // the same, recorded
+  gradients  // those of parameters are added to their gradients
+};
 
-/// Marks the results of the instructions from `first` on that depend on marked slots.
-void spread_mark(TapeState& state, std::size_t first, std::uint32_t mark);
-
-/// The loop. While a Pass lives, ops are deferred (see state.hpp).
+/// One reverse sweep.
+///
+/// While a vjp runs, at most one of its ops is pending: made, not executed. Adding its result to a cotangent
+/// executes it there, or drops it when the operand needs none; recording another op executes it first.
+///
+/// A checkpoint's vjp lists the instructions of its function anew; the pass that called it differentiates
+/// them as a further segment, in the same loop.
+///
+/// Invariants:
+///  1. a slot with a cotangent is held by the pass, and so is the cotangent;
+///  2. `full` has the slot's shape, `unexpanded` broadcasts to it;
+///  3. nothing is added in place to memory that somebody else can read;
+///  4. the pending call holds its operands and its result.
 class Pass {
  public:
-  /// With `consume`, instructions are dropped as they are differentiated. For `mark`, see `needed`.
-  Pass(TapeState& state, bool graph, bool consume, std::uint32_t mark);
+  /// `name`: `backward` or `grad`, for errors. @throws std::bad_alloc
+  Pass(TapeCore& core, const char* name, PassKind kind);
+  /// Gives up what is held. After an error no half-made gradient is left.
   ~Pass();
   Pass(const Pass&) = delete;
   Pass& operator=(const Pass&) = delete;
 
-  /// Differentiates all instructions from the last down to number `first`.
-  void run(std::size_t first = 0);
+  /// Asks for the cotangent of a slot.
+  void request(SlotId x);
+  /// Marks what depends on a target among the instructions from id `floor` to `last`.
+  void mark_reachable(Instruction* last, std::uint64_t floor);
+  /// The smallest id of a result that can depend on a target.
+  std::uint64_t floor() const { return floor_; }
+  /// @throws ParameterModified when the derivative of ys reads a value that was overwritten
+  void require_unmodified(std::span<const Var> ys) const;
+  /// Claims the gradients of the recording's parameters. @throws std::bad_alloc
+  void acquire_gradients();
+  /// Gives y, a root, its cotangent.
+  void seed(const Var& y, const Var& cotangent);
+  /// Differentiates all that the seeds reach. With `consume`, instructions that no other uses are dropped as
+  /// they are differentiated; inside a callback only those that were recorded since it began.
+  void run(bool consume, const Frame* callback);
+  /// The cotangent of a target, empty when none has come.
+  Var cotangent(SlotId x);
+  /// Says that all went well, and adds what is left to parameters' gradients.
+  void finish();
+
+  // For vjps.
+  bool is_graph() const { return kind_ == PassKind::graph; }
+  /// Values with an id below this are constants in the vjp that is running: those from before the pass when
+  /// the gradient is not recorded and the vjp takes no derivatives of its own, else none.
+  std::uint64_t constant_below() const { return constant_below_; }
+  /// Whether the cotangent of a slot leads to a target.
+  bool needs(SlotId i) const;
+  /// Makes an op the pending call and gives its result. None may be pending.
+  Var pend(const OpInfo& op, const void* attributes, std::span<const SlotId> x, const TensorType& type,
+           std::uint8_t depends);
+  /// Executes the pending call when somebody holds its result, else drops it.
+  void flush();
+  /// Adds v to the cotangent of a slot. `is_sole`: nobody else will read v.
+  void add(SlotId operand, const Var& v, bool is_sole);
+  /// The same for v that broadcasts to the slot's shape.
+  void add_broadcast(SlotId operand, const Var& v);
+  /// v, broadcast to a shape.
+  Var expanded(const Var& v, const Shape& shape);
+  /// Differentiates what was listed from id `floor` on, when the vjp that is running has returned.
+  void push_segment(std::uint64_t floor);
+  TapeCore& core() const { return core_; }
+
+  /// Recounts the invariants. @throws std::logic_error
+  void check() const;
 
  private:
-  void differentiate(const Instruction& instruction, Slot& out);
-  /// After an error: no half-made gradient may be left behind.
-  void abandon();
+  friend struct Tamper;
+  Cotangent& entry(SlotId i);
+  const Cotangent* find(SlotId i) const;
+  /// Makes a value the cotangent of a slot, in place of what is there.
+  void set(SlotId operand, SlotId value, Cotangent::State state);
+  void clear(Cotangent& c, SlotId operand) noexcept;
+  /// Makes an unexpanded cotangent full.
+  void expand(Cotangent& c, SlotId operand);
+  void differentiate(Instruction& instruction);
+  /// Executes the pending call into a destination, or into memory of its own when there is none.
+  void run_pending(const View* destination, Write write);
+  void drop_pending(Instruction& call) noexcept;
+  /// Claims one gradient. @returns false when another pass is writing it
+  bool acquire_gradient(const std::shared_ptr<ParameterState>& p);
+  void require_unmodified(const Instruction& instruction, bool is_running) const;
 
-  TapeState& state_;
-  bool consume_;
-  std::uint32_t mark_;
-  bool outer_deferring_, outer_graph_;
-  std::size_t outer_from_;
+  TapeCore& core_;
+  const char* name_;
+  PassKind kind_;
+  Pass* outer_;  // the one whose vjp has begun this one
+  int pauses_outside_;
+  std::unique_ptr<PassMemory> memory_;
+  std::uint64_t began_at_;  // the first id that is younger than the pass
+  std::uint64_t constant_below_ = 0;
+  std::uint64_t floor_;
+  Instruction* pending_ = nullptr;
   bool finished_ = false;
 };
 

@@ -2,63 +2,60 @@
 #include <ostream>
 #include <sstream>
 
-#include "lib/tape/state.hpp"
+#include "lib/tape/core.hpp"
 
 namespace xgrad {
 
+using detail::Access;
+using detail::Call;
 using detail::Instruction;
+using detail::Origin;
 using detail::Slot;
-using detail::SlotKind;
-using detail::TapeState;
+using detail::TapeCore;
 
 namespace {
 
-const char* kind_name(SlotKind kind) {
-  switch (kind) {
-    case SlotKind::constant:
+const char* origin_name(Origin origin) {
+  switch (origin) {
+    case Origin::constant:
       return "constant";
-    case SlotKind::input:
+    case Origin::input:
       return "input";
-    case SlotKind::leaf:
+    case Origin::parameter:
       return "parameter";
     default:
       return "detached";  // the result of something that was not recorded
   }
 }
 
-std::string attributes_of(const Instruction& instruction) {
+std::string attributes_of(const Call& call) {
   std::ostringstream attributes;
-  if (instruction.op->describe) instruction.op->describe(instruction.attributes(), attributes);
+  if (call.op->describe) call.op->describe(call.attributes, attributes);
   return attributes.str();
 }
 
 /// `%3 = sum(%2, axes={0})`
-void print_call(std::ostream& out, const TapeState& state, const Instruction& instruction,
-                const std::string& attributes) {
-  out << '%' << state.slots[instruction.output].id << " = " << instruction.op->name << '(';
+void print_call(std::ostream& out, const TapeCore& core, const Call& call) {
+  out << '%' << core.values[call.y].id << " = " << call.op->name << '(';
   const char* comma = "";
-  for (std::uint32_t i : instruction.operands())
-    out << std::exchange(comma, ", ") << '%' << state.slots[i].id;
-  if (!attributes.empty()) out << comma << attributes;
+  for (const detail::SlotId i : call.x) out << std::exchange(comma, ", ") << '%' << core.values[i].id;
+  if (const std::string attributes = attributes_of(call); !attributes.empty()) out << comma << attributes;
   out << ')';
 }
 
-/// Calls source(slot, name) for every value that enters and instruction(...) for every instruction, in order.
+/// Calls source(slot, name) for every value that enters and step(call) for every instruction, in order.
 template <class Source, class Step>
-void walk(const TapeState& state, Source&& source, Step&& step) {
-  std::vector<bool> seen(state.slots.size());
-  for (const Instruction* instruction : state.list) {
-    for (std::uint32_t i : instruction->operands()) {
-      if (seen[i]) continue;
-      seen[i] = true;
-      std::string parameter;
-      for (const detail::Leaf& leaf : state.leaves) {
-        if (leaf.slot == i) parameter = leaf.parameter->name;
-      }
-      source(state.slots[i], parameter);
+void walk(const TapeCore& core, Source&& source, Step&& step) {
+  std::vector<bool> seen(core.values.size());
+  for (const Instruction* i = core.recording.first(); i; i = i->next) {
+    for (const detail::SlotId x : i->x()) {
+      if (seen[x]) continue;
+      seen[x] = true;
+      const Slot& slot = core.values[x];
+      source(slot, slot.origin == Origin::parameter ? slot.leaf->parameter->name : std::string());
     }
-    seen[instruction->output] = true;
-    step(*instruction, attributes_of(*instruction));
+    seen[i->y] = true;
+    step(Call{i->op, i->attributes(), i->x(), i->y, i->scope, nullptr});
   }
 }
 
@@ -121,53 +118,52 @@ std::ostream& operator<<(std::ostream& out, const Var& v) {
   return out;
 }
 
-std::string TapeState::describe(const Instruction& instruction) const {
+std::string TapeCore::describe(const Call& call) const {
   std::ostringstream out;
-  print_call(out, *this, instruction, attributes_of(instruction));
-  const Slot& result = slots[instruction.output];
+  print_call(out, *this, call);
+  const Slot& result = values[call.y];
   out << " : " << result.dtype << ' ' << result.shape;
-  const std::string scope = scopes.path_at(result.id);
+  const std::string scope = recording.scopes().path(call.scope);
   if (!scope.empty()) out << " in " << scope;
   return out.str();
 }
 
 void Tape::print(std::ostream& out) const {
-  const TapeState& state = *state_;
+  const TapeCore& core = *core_;
   walk(
-      state,
+      core,
       [&](const Slot& slot, const std::string& parameter) {
-        out << '%' << slot.id << " = " << kind_name(slot.kind) << (parameter.empty() ? "" : " ") << parameter
-            << " : " << slot.dtype << ' ' << slot.shape << '\n';
+        out << '%' << slot.id << " = " << origin_name(slot.origin) << (parameter.empty() ? "" : " ")
+            << parameter << " : " << slot.dtype << ' ' << slot.shape << '\n';
       },
-      [&](const Instruction& instruction, const std::string& attributes) {
-        const Slot& result = state.slots[instruction.output];
-        const std::string scope = state.scopes.path_at(result.id);
-        print_call(out, state, instruction, attributes);
+      [&](const Call& call) {
+        const Slot& result = core.values[call.y];
+        const std::string scope = core.recording.scopes().path(call.scope);
+        print_call(out, core, call);
         out << " : " << result.dtype << ' ' << result.shape << (scope.empty() ? "" : "  # ") << scope << '\n';
       });
 }
 
 void Tape::dot(std::ostream& out) const {
-  const TapeState& state = *state_;
+  const TapeCore& core = *core_;
   out << "digraph tape {\n  rankdir=TB;\n  node [fontname=\"sans-serif\", fontsize=11];\n";
   walk(
-      state,
+      core,
       [&](const Slot& slot, const std::string& parameter) {
         out << "  n" << slot.id << " [shape=ellipse, style=filled, fillcolor=\""
-            << (slot.kind == SlotKind::leaf    ? "#cfe8cf"
-                : slot.kind == SlotKind::input ? "#cfe0f5"
-                                               : "#eeeeee")
-            << "\", label=\"" << (parameter.empty() ? kind_name(slot.kind) : escaped(parameter)) << "\\n"
+            << (slot.origin == Origin::parameter ? "#cfe8cf"
+                : slot.origin == Origin::input   ? "#cfe0f5"
+                                                 : "#eeeeee")
+            << "\", label=\"" << (parameter.empty() ? origin_name(slot.origin) : escaped(parameter)) << "\\n"
             << slot.dtype << ' ' << slot.shape << "\"];\n";
       },
-      [&](const Instruction& instruction, const std::string& attributes) {
-        const Slot& result = state.slots[instruction.output];
-        out << "  n" << result.id << " [shape=box, label=\"" << instruction.op->name
+      [&](const Call& call) {
+        const Slot& result = core.values[call.y];
+        const std::string attributes = attributes_of(call);
+        out << "  n" << result.id << " [shape=box, label=\"" << call.op->name
             << (attributes.empty() ? "" : "\\n") << escaped(attributes) << "\\n"
             << result.dtype << ' ' << result.shape << "\"];\n";
-        for (std::uint32_t i : instruction.operands()) {
-          out << "  n" << state.slots[i].id << " -> n" << result.id << ";\n";
-        }
+        for (const detail::SlotId i : call.x) out << "  n" << core.values[i].id << " -> n" << result.id << ";\n";
       });
   out << "}\n";
 }

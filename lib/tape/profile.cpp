@@ -1,10 +1,11 @@
+// Profile: what ops cost, as a table and as a trace.
 #include "xgrad/tape/profile.hpp"
 
 #include <algorithm>
 #include <cstdio>
 #include <ostream>
 
-#include "lib/tape/state.hpp"
+#include "lib/tape/profile_data.hpp"
 
 namespace xgrad {
 namespace {
@@ -43,57 +44,72 @@ std::string quoted(std::string_view s) {
 
 }  // namespace
 
-void detail::TapeState::evaluate_profiled(const OpInfo& op, const void* attributes, Operands x, const View& y,
-                                          Write write, void* workspace) {
-  Profile::Call call{};
-  call.start = Profile::Clock::now();
-  op.eval(attributes, x, y, write, workspace);
-  call.end = Profile::Clock::now();
-  for (const ConstView& v : x) call.bytes += bytes_of(v);
-  call.bytes += bytes_of(y) * (write == Write::accumulate ? 2 : 1);
-  if (op.flops) call.flops = op.flops(attributes, x, y.shape());
-  if (profile->tracing()) {
-    const std::uint32_t id = differentiated ? slots[differentiated->output].id : next_id;
-    call.scope = &*profile->scopes_.insert(scopes.path_at(id)).first;
+namespace detail {
+
+void ProfileObserver::before(const Call& call) { begun_.push_back({&call, ProfileData::Clock::now()}); }
+
+void ProfileObserver::failed(const Call& call) noexcept {
+  if (!begun_.empty() && begun_.back().call == &call) begun_.pop_back();
+}
+
+void ProfileObserver::after(const Call& call, Operands x, const View& y, Write write) {
+  const auto end = ProfileData::Clock::now();
+  if (begun_.empty() || begun_.back().call != &call) return;  // attached while the call ran
+  ProfileData::Event event{};
+  event.start = begun_.back().start;
+  event.end = end;
+  begun_.pop_back();
+  for (const ConstView& v : x) event.bytes += bytes_of(v);
+  event.bytes += bytes_of(y) * (write == Write::accumulate ? 2 : 1);
+  if (call.op->flops) event.flops = call.op->flops(call.attributes, x, y.shape());
+  const Call* derivative_of = call.derivative_of;
+  if (data_.is_tracing()) {
+    event.scope = &*data_.scopes.insert(scopes_.path((derivative_of ? *derivative_of : call).scope)).first;
   }
-  profile->add(op, differentiated ? Phase::backward : Phase::forward, call);
+  data_.add(*call.op, derivative_of ? Phase::backward : Phase::forward, event);
 }
 
-void Profile::add(const OpInfo& op, Phase phase, Call call) {
-  ProfileEntry& entry = entries_[{op.name, phase}];
+void ProfileData::add(const OpInfo& op, Phase phase, Event event) {
+  ProfileEntry& entry = entries[{op.name, phase}];
   if (entry.calls++ == 0) entry.op = op.name, entry.phase = phase;
-  entry.seconds += seconds_of(call.end - call.start);
-  entry.bytes += call.bytes;
-  entry.flops += call.flops;
-  call.entry = &entry;
-  if (tracing()) calls_.push_back(call);
+  entry.seconds += seconds_of(event.end - event.start);
+  entry.bytes += event.bytes;
+  entry.flops += event.flops;
+  event.entry = &entry;
+  if (is_tracing()) events.push_back(event);
 }
 
-void Profile::start() {
-  if (attached_++ > 0) return;
-  since_ = Clock::now();
-  if (origin_ == Clock::time_point{}) origin_ = since_;
+void ProfileData::start() {
+  if (attached++ > 0) return;
+  since = Clock::now();
+  if (origin == Clock::time_point{}) origin = since;
 }
 
-void Profile::stop() {
-  if (--attached_ == 0) before_ += Clock::now() - since_;
+void ProfileData::stop() {
+  if (--attached == 0) before += Clock::now() - since;
 }
+
+}  // namespace detail
+
+Profile::Profile(std::size_t trace_calls) : data_(std::make_shared<detail::ProfileData>(trace_calls)) {}
 
 void Profile::clear() {
-  entries_.clear();
-  calls_.clear();
-  scopes_.clear();
-  before_ = {};
-  since_ = origin_ = attached_ ? Clock::now() : Clock::time_point{};
+  detail::ProfileData& d = *data_;
+  d.entries.clear();
+  d.events.clear();
+  d.scopes.clear();
+  d.before = {};
+  d.since = d.origin = d.attached ? detail::ProfileData::Clock::now() : detail::ProfileData::Clock::time_point{};
 }
 
 double Profile::seconds() const {
-  return seconds_of(before_ + (attached_ ? Clock::now() - since_ : Clock::duration{}));
+  using Clock = detail::ProfileData::Clock;
+  return seconds_of(data_->before + (data_->attached ? Clock::now() - data_->since : Clock::duration{}));
 }
 
 std::vector<ProfileEntry> Profile::entries() const {
   std::vector<ProfileEntry> all;
-  for (const auto& [key, entry] : entries_) all.push_back(entry);
+  for (const auto& [key, entry] : data_->entries) all.push_back(entry);
   std::stable_sort(all.begin(), all.end(),
                    [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
   return all;
@@ -130,15 +146,15 @@ void Profile::print(std::ostream& out) const {
 }
 
 void Profile::write_trace(std::ostream& out) const {
-  std::int64_t left_out = -static_cast<std::int64_t>(calls_.size());
-  for (const auto& [key, entry] : entries_) left_out += entry.calls;
+  std::int64_t left_out = -static_cast<std::int64_t>(data_->events.size());
+  for (const auto& [key, entry] : data_->entries) left_out += entry.calls;
   out << "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"calls left out\":" << left_out
       << "},\"traceEvents\":[";
   const char* separator = "\n";
-  for (const Call& call : calls_) {
+  for (const detail::ProfileData::Event& call : data_->events) {
     out << std::exchange(separator, ",\n") << "{\"name\":" << quoted(call.entry->op) << ",\"cat\":\""
         << name_of(call.entry->phase) << "\",\"ph\":\"X\",\"pid\":1,\"tid\":1"
-        << format(",\"ts\":%.3f,\"dur\":%.3f", 1e6 * seconds_of(call.start - origin_),
+        << format(",\"ts\":%.3f,\"dur\":%.3f", 1e6 * seconds_of(call.start - data_->origin),
                   1e6 * seconds_of(call.end - call.start))
         << ",\"args\":{\"scope\":" << quoted(*call.scope) << format(",\"bytes\":%.0f", call.bytes)
         << (call.flops > 0 ? format(",\"flops\":%.0f}}", call.flops) : "}}");

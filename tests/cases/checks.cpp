@@ -79,6 +79,16 @@ Var constant_of(Tape& tape, const Array& x, DType dtype) {
 
 Arrays gradients(const Var& y, std::span<const Var> x, bool create_graph) {
   const Var cotangent = constant_of(y.tape(), weights_for(values_of(y)), y.dtype());
+  if (!y.requires_grad()) {
+    // Either the derivative is zero everywhere, or y depends on no operand at all, which grad reports.
+    try {
+      return values_of(grad(y, x, {.create_graph = create_graph, .cotangent = cotangent}));
+    } catch (const NotDifferentiable&) {
+      Arrays zeros;
+      for (const Var& v : x) zeros.push_back(xt::zeros<double>(detail::xt_shape(v.shape())));
+      return zeros;
+    }
+  }
   return values_of(grad(y, x, {.create_graph = create_graph, .cotangent = cotangent}));
 }
 

@@ -61,7 +61,7 @@ TEST_CASE("print: the gradient's own recording, and what was not recorded") {
     const Tape::Pause pause = tape.no_grad();
     detached = x * x;
   }
-  const Var g = grad(x * x * detached, {x}, recorded())[0];
+  const Var y = x * x * detached, g = grad(y, {x}, recorded())[0];
   const std::string text = printed(tape);
   CHECK(text.find("%1 = detached : float64 []\n") != std::string::npos);
   CHECK(text.find("accumulate(") != std::string::npos);

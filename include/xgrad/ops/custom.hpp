@@ -213,7 +213,9 @@ struct CustomVjp {
   void vjp(Backward& b) const {
     std::vector<Var> x;
     for (int i = 1; i < b.operand_count(); ++i) x.push_back(b.x(i));
-    std::vector<Var> dx = cotangents(std::span<const Var>(x), b.y(), b.dy());
+    const Var y = b.y(), dy = b.dy();
+    std::vector<Var> dx;
+    run_aside(dy, "the vjp of ", name, [&] { dx = cotangents(std::span<const Var>(x), y, dy); });
     if (dx.size() != x.size())
       throw ShapeError(text(name, ": vjp gives ", dx.size(), " cotangents for ", x.size(), " operands"));
     for (std::size_t i = 0; i < dx.size(); ++i) {
@@ -258,10 +260,10 @@ struct CustomFunction {
     if (x.size() > Op::kMostOperands)
       throw ShapeError(detail::text(Op::name, ": ", x.size(), " operands, more than ", Op::kMostOperands));
     std::vector<Var> operands;
-    {
+    detail::run_aside(x[0], "the function of ", Op::name, [&] {
       const Tape::Pause pause = x[0].tape().no_grad();
       operands.push_back(function(x));
-    }
+    });
     operands.insert(operands.end(), x.begin(), x.end());
     return xgrad::apply_all(Op{vjp}, operands);
   }

@@ -49,10 +49,16 @@ namespace xgrad {
 using Reads = std::uint32_t;
 inline constexpr Reads kReadsNothing = 0;
 inline constexpr Reads kReadsOutput = 1u << 31;
-constexpr Reads reads_x(int operand) { return 1u << operand; }
+/// Operand number 30 and all further ones are one.
+constexpr Reads reads_x(int operand) { return 1u << (operand < 30 ? operand : 30); }
 
 /// The operands of an op. `infer` sees shapes and dtypes only, `eval` the values too.
 using Operands = std::span<const ConstView>;
+
+namespace detail {
+class Pass;
+struct Instruction;
+}  // namespace detail
 
 /// What a vjp works with: the operands, the result and its cotangent, and the operands' cotangents to write.
 class Backward {
@@ -63,14 +69,14 @@ class Backward {
   Var y() const;
   /// The cotangent of the result: same shape and dtype as the result.
   const Var& dy();
-  /// The same for its last use: given up, so that an elementwise op may write its result there. Afterwards
-  /// `dy` names nothing.
+  /// The same for its last use: donated, so that an elementwise op may write its result there. Afterwards `dy`
+  /// names nothing.
   Var donate_dy() {
     dy();
     return std::move(dy_);
   }
   /// The same for a vjp whose ops broadcast: of a shape that broadcasts to the result's, where the cotangent
-  /// came from a reduction (`dx(i).add_broadcast`) and is not repeated yet.
+  /// came from a reduction (`dx(i).add_broadcast`) and is not expanded yet.
   Var donate_unexpanded_dy() { return std::move(dy_); }
   /// Shape and dtype of operand i, and of the result, which are known without keeping values.
   const Shape& x_shape(int i) const;
@@ -93,8 +99,8 @@ class Backward {
     void operator+=(F&& f) const {
       if (needed()) add(f(), true);
     }
-    /// Adds `v` repeated to the operand's shape, to which it must broadcast; it is repeated when somebody
-    /// asks for it in full. @throws Error while the gradient is itself recorded: add a broadcast_to then.
+    /// Adds `v` broadcast to the operand's shape; it is expanded when somebody asks for it in full.
+    /// @throws Error while the gradient is itself recorded: add a broadcast_to then.
     void add_broadcast(const Var& v) const;
     /// Whether anybody needs it, for the rare vjp that can save more than its last op.
     bool needed() const;
@@ -102,8 +108,8 @@ class Backward {
    private:
     friend class Backward;
     Cotangent(Backward& backward, int operand) : backward_(backward), operand_(operand) {}
-    void add(const Var& v, bool move) const;
-    detail::Slot& checked_operand(const Var& v, bool repeated) const;
+    void add(const Var& v, bool is_temporary) const;
+    void require_fitting(const Var& v, bool broadcasts) const;
     Backward& backward_;
     int operand_;
   };
@@ -112,11 +118,10 @@ class Backward {
  private:
   friend struct detail::Access;
   Backward() = default;
-  detail::TapeState* state_ = nullptr;
-  const void* instruction_ = nullptr;
+  detail::Pass* pass_ = nullptr;
+  const detail::Instruction* instruction_ = nullptr;
   Var dy_;
-  bool dy_is_small_ = false;
-  std::uint32_t mark_ = 0;
+  bool dy_is_unexpanded_ = false;
 };
 
 /// An op as the tape sees it: what its struct says, behind function pointers.
@@ -126,6 +131,7 @@ struct OpInfo {
   bool constant;
   bool aliases;
   bool elementwise;
+  bool built_in;  // the vjp takes no derivatives of its own, so that what it computes need not be recorded
   TensorType (*infer)(const void* op, Operands x);
   void (*eval)(const void* op, Operands x, View y, Write write, void* workspace);
   void (*vjp)(const void* op, Backward& b);  // null: none
@@ -185,6 +191,9 @@ constexpr OpInfo make_op_info() {
   info.constant = is_constant<Op>;
   info.aliases = is_alias<Op>;
   info.elementwise = is_elementwise<Op>;
+#ifdef XGRAD_BUILDING_LIBRARY
+  info.built_in = true;
+#endif
   info.infer = [](const void* op, Operands x) { return static_cast<const Op*>(op)->infer(x); };
   info.eval = [](const void* op, Operands x, View y, Write write, [[maybe_unused]] void* workspace) {
     const auto& self = *static_cast<const Op*>(op);
@@ -226,6 +235,16 @@ constexpr OpInfo make_op_info() {
 }
 
 Var record(const OpInfo& info, const void* op, std::span<const Arg> x);
+
+/// Calls user code with the pass set aside: its ops are executed and recorded as outside of a pass. Errors
+/// call it `what` `name`, both of static storage.
+void run_aside(const Var& anchor, const char* what, const char* name, void (*body)(void*), void* context);
+template <class Body>
+void run_aside(const Var& anchor, const char* what, const char* name, Body&& body) {
+  run_aside(
+      anchor, what, name, [](void* b) { (*static_cast<std::remove_reference_t<Body>*>(b))(); },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
 
 }  // namespace detail
 

@@ -8,17 +8,11 @@
 //     profile.print(std::cout);
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <iosfwd>
-#include <map>
-#include <set>
+#include <memory>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
-
-#include "xgrad/tape/op.hpp"
 
 namespace xgrad {
 
@@ -35,12 +29,16 @@ struct ProfileEntry {
   double flops = 0;  ///< what the op's `flops` says, 0 when it has none
 };
 
+namespace detail {
+struct ProfileData;
+}
+
 /// Sums up what the ops of a tape cost while it is attached to it (Tape::profile). Results that only rename
 /// memory (reshape) are not computed, so they do not occur. Confined to the tape's thread.
 class Profile {
  public:
   /// Keeps the first `trace_calls` calls one by one, for write_trace.
-  explicit Profile(std::size_t trace_calls = 0) : trace_calls_(trace_calls) {}
+  explicit Profile(std::size_t trace_calls = 0);
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
 
@@ -60,26 +58,7 @@ class Profile {
 
  private:
   friend class Tape;
-  friend struct detail::TapeState;
-  using Clock = std::chrono::steady_clock;
-  struct Call {
-    const ProfileEntry* entry;
-    const std::string* scope;
-    Clock::time_point start, end;
-    double bytes, flops;
-  };
-  void start();
-  void stop();
-  bool tracing() const { return calls_.size() < trace_calls_; }
-  void add(const OpInfo& op, Phase phase, Call call);
-
-  std::map<std::pair<std::string_view, Phase>, ProfileEntry> entries_;  // by the ops' own names
-  std::size_t trace_calls_;
-  std::vector<Call> calls_;
-  std::set<std::string, std::less<>> scopes_;
-  int attached_ = 0;
-  Clock::time_point origin_{}, since_{};  // of the trace, and of the present attachment
-  Clock::duration before_{};              // how long it was attached before that
+  std::shared_ptr<detail::ProfileData> data_;  // shared with the tapes it is attached to
 };
 
 }  // namespace xgrad

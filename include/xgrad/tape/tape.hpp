@@ -36,6 +36,24 @@ struct TapeStatistics {
 /// What `detect_nan` looks for: nothing, NaN, or infinities as well.
 enum class NanCheck : std::uint8_t { off, nan, non_finite };
 
+namespace detail {
+
+/// What the guards of a tape share: it keeps the tape's inside in memory, so that a guard may outlive the
+/// tape.
+class Guard {
+ public:
+  explicit Guard(TapeCore* core) noexcept;
+  Guard(Guard&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  Guard& operator=(Guard&&) = delete;
+  ~Guard();
+  TapeCore* core() const { return core_; }
+
+ private:
+  TapeCore* core_;
+};
+
+}  // namespace detail
+
 /// Records tensor operations. Confined to one thread, neither copied nor moved; there may be many.
 class Tape {
  public:
@@ -70,49 +88,54 @@ class Tape {
     return v;
   }
 
-  /// Enters a parameter, by reference; the same Var for as long as the recording lasts.
+  /// Enters a parameter, by reference: the same value for as long as the recording lasts and the parameter is
+  /// not written.
   Var leaf(const Parameter& parameter);
 
   /// A place in the recording, for `rewind`.
   class Mark {
     friend class Tape;
-    const Tape* tape = nullptr;
-    std::uint32_t recording = 0, id = 0;
+    std::uint64_t tape = 0, id = 0;
+    std::uint32_t recording = 0;
   };
   Mark mark() const;
   /// Drops what was recorded since the mark; results recorded since become stale.
-  /// @throws StaleVar when the mark belongs to a recording that is gone, TapeMismatch when to another tape.
+  /// @throws StaleVar when the mark belongs to a recording that is gone, TapeMismatch when to another tape;
+  /// Error inside a callback (hook, vjp, kernel, checkpointed function) that began after the mark.
   void rewind(Mark mark);
-  /// Drops the whole recording. Values that a Var names stay readable.
+  /// Drops the whole recording. Values that a Var names stay readable. @throws Error inside a callback.
   void clear();
 
+  // Guards may end in any order, and after their tape.
+
   /// While it lives, nothing is recorded: results need no gradient, and their memory is freed as they go.
+  /// A derivative that is asked for (value_and_grad, hvp, ...) is computed all the same.
   class Pause {
    public:
-    Pause(Pause&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    Pause(Pause&&) noexcept = default;
     Pause& operator=(Pause&&) = delete;
     ~Pause();
 
    private:
     friend class Tape;
-    explicit Pause(detail::TapeState* state);
-    detail::TapeState* state_;
+    explicit Pause(detail::TapeCore* core);
+    detail::Guard guard_;
   };
   [[nodiscard]] Pause no_grad();
 
-  /// While it lives, the ops that this tape computes are measured for a Profile, which must live longer.
+  /// While it lives, the ops that this tape computes are measured for a Profile. Of several the last begun
+  /// measures.
   class Profiling {
    public:
-    Profiling(Profiling&& other) noexcept
-        : state_(std::exchange(other.state_, nullptr)), outer_(other.outer_) {}
+    Profiling(Profiling&&) noexcept = default;
     Profiling& operator=(Profiling&&) = delete;
     ~Profiling();
 
    private:
     friend class Tape;
-    Profiling(detail::TapeState* state, Profile* profile);
-    detail::TapeState* state_;
-    Profile* outer_;
+    Profiling(detail::TapeCore* core, Profile* profile);
+    detail::Guard guard_;
+    std::uint64_t token_;
   };
   /// Null: nothing is measured.
   [[nodiscard]] Profiling profile(Profile* profile);
@@ -127,14 +150,15 @@ class Tape {
   /// of detect_nan and in print.
   class Scope {
    public:
-    Scope(Scope&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    Scope(Scope&&) noexcept = default;
     Scope& operator=(Scope&&) = delete;
     ~Scope();
 
    private:
     friend class Tape;
-    explicit Scope(detail::TapeState* state) : state_(state) {}
-    detail::TapeState* state_;
+    Scope(detail::TapeCore* core, std::string_view name);
+    detail::Guard guard_;
+    std::uint64_t token_;
   };
   [[nodiscard]] Scope scope(std::string_view name);
 
@@ -156,7 +180,7 @@ class Tape {
   Var enter(TensorType type, bool requires_grad, View& view);
   Var enter_scalar(double value, DType dtype, bool requires_grad);
 
-  detail::TapeState* state_;
+  detail::TapeCore* core_;
 };
 
 }  // namespace xgrad

@@ -18,11 +18,10 @@ namespace xgrad {
 class Tape;
 
 namespace detail {
-struct TapeState;
-struct Slot;
+struct TapeCore;
 struct Access;
-void retain(TapeState* state, std::uint32_t slot) noexcept;
-void release(TapeState* state, std::uint32_t slot) noexcept;
+void retain(TapeCore* core, std::uint32_t slot) noexcept;
+void release(TapeCore* core, std::uint32_t slot) noexcept;
 }  // namespace detail
 
 /// Names a value of a tape: tape, slot and generation, 16 bytes. Copies name the same value and are counted,
@@ -32,23 +31,23 @@ class Var {
  public:
   /// Names nothing; only assignment makes use of it.
   Var() noexcept = default;
-  Var(const Var& other) noexcept : state_(other.state_), slot_(other.slot_), generation_(other.generation_) {
-    if (state_) detail::retain(state_, slot_);
+  Var(const Var& other) noexcept : core_(other.core_), slot_(other.slot_), generation_(other.generation_) {
+    if (core_) detail::retain(core_, slot_);
   }
   Var(Var&& other) noexcept
-      : state_(std::exchange(other.state_, nullptr)), slot_(other.slot_), generation_(other.generation_) {}
+      : core_(std::exchange(other.core_, nullptr)), slot_(other.slot_), generation_(other.generation_) {}
   Var& operator=(Var other) noexcept {
-    std::swap(state_, other.state_);
+    std::swap(core_, other.core_);
     std::swap(slot_, other.slot_);
     std::swap(generation_, other.generation_);
     return *this;
   }
   ~Var() {
-    if (state_) detail::release(state_, slot_);
+    if (core_) detail::release(core_, slot_);
   }
 
   /// Whether it names a value at all.
-  bool defined() const noexcept { return state_ != nullptr; }
+  bool defined() const noexcept { return core_ != nullptr; }
   /// A tensor has no truth: `if (x > y)` would ask whether the Var names a value. Ask `defined()`, or read
   /// the element with `item<bool>()`.
   explicit operator bool() const = delete;
@@ -99,7 +98,7 @@ class Var {
     return v;
   }
 
-  detail::TapeState* state_ = nullptr;
+  detail::TapeCore* core_ = nullptr;
   std::uint32_t slot_ = 0;
   std::uint32_t generation_ = 0;
 };
