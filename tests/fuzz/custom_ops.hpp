@@ -140,8 +140,7 @@ struct Thrower {
   }
 };
 
-/// x itself. Its derivative asks for a derivative with respect to its operand, which there is only where that
-/// is recorded.
+/// x itself. Its derivative takes one of what it computes itself.
 struct Probe {
   static constexpr const char* name = "probe";
   static constexpr Reads reads[] = {reads_x(0)};
@@ -153,13 +152,13 @@ struct Probe {
   }
   void vjp(Backward& b) const {
     const Var x = b.x(0);
-    bool recorded = true;
-    try {
-      (void)grad(sum(x * x), {x});
-    } catch (const NotDifferentiable&) {
-      recorded = false;
+    const ConstView twice = x.view();
+    const Var g = grad(sum(x * x), {x})[0];
+    for (std::int64_t i = 0; i < g.size(); ++i) {
+      const bool same = g.dtype() == DType::float32 ? g.view().as<float>()[i] == 2 * twice.as<float>()[i]
+                                                    : g.view().as<double>()[i] == 2 * twice.as<double>()[i];
+      if (!same) throw std::logic_error("grad inside a vjp gives another value");
     }
-    if (recorded != b.create_graph()) throw std::logic_error("grad inside a vjp sees another recording");
     b.dx(0) += b.dy();
   }
 };

@@ -15,7 +15,6 @@
 #include <thread>
 #include <vector>
 
-#include "tests/fuzz/features.hpp"
 #include "tests/fuzz/runner.hpp"
 
 // An allocator that can be told to fail -------------------------------------------------------------------
@@ -69,19 +68,8 @@ struct Options {
 };
 
 [[noreturn]] void usage(const char* program) {
-  std::cerr << "usage: " << program << " [--sequences N] [--seed S] [--threads T] [--verbose] [--only SEED]"
-               " [--without FEATURE]...\n";
+  std::cerr << "usage: " << program << " [--sequences N] [--seed S] [--threads T] [--verbose] [--only SEED]\n";
   std::exit(2);
-}
-
-void switch_off(std::string_view name) {
-  static constexpr std::pair<std::string_view, bool Features::*> all[] = {
-      {"nested_passes", &Features::nested_passes},       {"wide_staleness", &Features::wide_staleness},
-      {"strict_roots", &Features::strict_roots},         {"paused_functions", &Features::paused_functions},
-      {"loose_guards", &Features::loose_guards},         {"reached_versions", &Features::reached_versions}};
-  for (const auto& [feature, member] : all) {
-    if (name == "all" || name == feature) features.*member = false;
-  }
 }
 
 Options parse(int argc, char** argv) {
@@ -107,8 +95,6 @@ Options parse(int argc, char** argv) {
       options.sequences = 1;
     } else if (name == "--verbose") {
       options.verbose = true;
-    } else if (name == "--without" && i + 1 < argc) {
-      switch_off(argv[++i]);
     } else {
       usage(argv[0]);
     }

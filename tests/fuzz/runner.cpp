@@ -1,5 +1,4 @@
 // The oracle: what the library gave against what the shadow says.
-#include "tests/fuzz/features.hpp"
 #include "tests/fuzz/runner.hpp"
 
 #include <algorithm>
@@ -48,7 +47,6 @@ void Runner::complain(const Parts&... parts) {
 
 void Runner::begin() {
   problem_.clear();
-  leaves_of_failures_ = 0;
   shadow_.begin(options_.shared != nullptr);
   real_ = std::make_unique<Real>(options_.shared);
   for (int p = 0; p < kParameters; ++p)
@@ -181,9 +179,8 @@ void Runner::after_success(const Call& call) {
 /// Nothing may have changed but what the documentation names.
 void Runner::after_error(const Call& call, std::uint32_t kind) {
   if (kind == kBadAlloc) {
-    leaves_of_failures_ += kParameters;  // at most
     shadow_.undo();
-    shadow_.state.leaves_open = true;
+    shadow_.mark_state();
     if (call.kind == Call::backward) {
       // Whether it had begun, the recording says; the gradients are forgotten or half-made.
       const N loss = shadow_.state.vars[static_cast<std::size_t>(call.a)];
@@ -239,7 +236,7 @@ void Runner::compare(int name) {
     if (differ(elements.data(), wanted, n, want->is_float32, want->largest)) {
       return complain("v", name, " is ", elements_text(elements.data(), n), ", expected ", elements_text(wanted, n));
     }
-    if (!shadow_.is_stale(want) && got.requires_grad() != (want->depends != 0)) {
+    if (!shadow_.is_stale(want) && got.requires_grad() != want->is_source()) {
       complain("v", name, got.requires_grad() ? " requires a gradient" : " requires no gradient", ", unexpectedly");
     }
   } catch (const std::exception& e) {
@@ -296,24 +293,18 @@ void Runner::end(std::uint64_t seed) {
     compare_parameters();
   }
   if (problem_.empty() && seed % 2) {
-    // All handles go, so the tapes must be empty but for the parameters that they have entered.
+    // All handles go, so the tapes must be empty.
     for (Var& v : real_->vars) v = Var();
     for (auto& guard : real_->guards) guard.emplace<std::monostate>();
     for (int t = 0; t < kTapes; ++t) {
       if (!real_->tapes[static_cast<std::size_t>(t)]) continue;
       const TapeStatistics left = real_->tape(t).statistics();
-      if (left.instructions || left.slots > shadow_.leaf_count(t) + leaves_of_failures_) {
-        complain("tape ", t, " holds ", left.instructions, " instructions and ", left.slots, " values that nothing names");
+      if (left.instructions || left.slots || left.bytes_in_use) {
+        complain("tape ", t, " holds ", left.instructions, " instructions, ", left.slots, " values and ",
+                 left.bytes_in_use, " bytes that nothing names");
       }
-      real_->tape(t).clear();
-      const TapeStatistics cleared = real_->tape(t).statistics();
-      if (cleared.slots || cleared.bytes_in_use)
-        complain("tape ", t, " holds ", cleared.slots, " values and ", cleared.bytes_in_use, " bytes after clear()");
     }
   } else {
-    for (auto& guard : real_->guards) {
-      if (!features.loose_guards) guard.emplace<std::monostate>();
-    }
     for (auto& tape : real_->tapes) tape.reset();  // before the Vars and guards
   }
   real_.reset();

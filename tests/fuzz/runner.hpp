@@ -52,7 +52,6 @@ class Runner {
   std::unique_ptr<Real> real_;
   std::string what_;  // of the last error
   std::string problem_;
-  std::size_t leaves_of_failures_ = 0;  // that calls entered before an allocation failed
   std::array<std::uint64_t, kParameters> first_versions_{};
 };
 

@@ -38,7 +38,8 @@ struct Node {
     stack, row
   };
   Kind kind;
-  std::uint8_t depends;  // kOnParameter, kOnInput
+  std::uint8_t depends;
+  bool is_source() const { return (depends & 3) != 0; }  // a derivative flows through it
   bool is_float32;
   std::uint8_t approximate;  // the library makes it of other elementary functions; 2: in a derivative
   Dims dims;
@@ -52,7 +53,9 @@ struct Node {
   const Closure<Shadow>* f;
 };
 inline constexpr int kProbe = 10;  // the attribute of a thrower that throws nothing, but reads its operand
-inline constexpr std::uint8_t kOnParameter = 1, kOnInput = 2;
+/// What a value depends on. Flatly: by a derivative that is zero, so that nothing flows back, but grad of it is
+/// zeros instead of an error. Open: a recorded gradient is another name of the constant, or is made of it.
+inline constexpr std::uint8_t kOnParameter = 1, kOnInput = 2, kOnSource = 3, kFlatly = 4, kOpen = 8;
 
 /// What the shadow knows besides expressions; copied before each call, to be put back when that is skipped.
 struct State {
@@ -61,7 +64,11 @@ struct State {
     bool alive = false, nan_check = false;
     int recording = 1, paused = 0;
     std::array<N, kParameters> leaves{};
-    std::array<std::array<int, 2>, kMostIntervals> dropped{};  // nodes of the recording that were rewound
+    struct Interval {
+      int from, to;
+      bool is_open;  // a backward in a callback took what it reached and nothing else uses
+    };
+    std::array<Interval, kMostIntervals> dropped{};  // nodes of the recording that were rewound
     int dropped_count = 0;
   };
   struct Parameter {
@@ -84,7 +91,6 @@ struct State {
   std::array<Parameter, kParameters> parameters{};
   std::array<std::array<double, 6>, kMostMemories> memories{};
   int memory_count = 0;
-  bool leaves_open = false;  // whether an allocation that failed was before or after a parameter entered a tape
   std::array<N, kVars> vars{};
   std::array<Guard, kGuards> guards{};
   std::array<bool, kProfiles> profiles{};
@@ -163,6 +169,8 @@ class Shadow {
 
   // What the generator and the oracle ask for.
   bool is_stale(N v) const;
+  void drop_nodes(State::Tape& tape, int from, bool is_open);
+  bool may_be_stale(N v) const;
   bool is_dead(N v) const { return !state.tapes[static_cast<std::size_t>(v->tape)].alive; }
   /// What a Var's elements are now: a leaf shows what its parameter's memory holds.
   const double* elements_of(N v) const;
@@ -173,8 +181,6 @@ class Shadow {
         .data();
   }
   bool has_leaf(int tape, int parameter) const;
-  /// How many values of parameters have entered the recording of a tape.
-  std::size_t leaf_count(int name) const;
   static int size_of(int parameter) { return kParameterTypes[parameter].dims.size(); }
 
  private:
@@ -211,8 +217,9 @@ class Shadow {
   N reshape(N a, Dims dims);
   N matmul(N a, N b, bool transpose_a, bool transpose_b);
   N matrix_product(N a, N b, bool transpose_a, bool transpose_b);
-  N alias(Node::Kind kind, N a, const Closure<Shadow>* f, int attribute);
+  N alias(Node::Kind kind, N a, const Closure<Shadow>* f, int attribute, std::uint8_t depends = 0xFF);
   N as_constant(N a);
+  N flat(N a);
   N stack(std::span<const N> rows, Dims leading);
   N row(N a, Dims dims, int k);
   template <class F>
@@ -232,7 +239,7 @@ class Shadow {
   void add_cotangent(Sweep& sweep, N to, N u);
   std::vector<N> gradient(std::span<const N> ys, std::span<const N> cotangents, std::span<const N> xs, bool graph);
   std::vector<N> jacobian_of(N y, std::span<const N> xs, bool graph);
-  void check_dead_code(N y, int first);
+  std::uint8_t depends_outside(N y, int first) const;
   const Running* innermost_on(int tape) const;
   void count(int id);
   bool is_modified(N leaf) const;

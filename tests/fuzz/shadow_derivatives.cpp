@@ -1,7 +1,6 @@
 // The shadow's derivatives: a reverse sweep over the expressions, and what is made of it.
 #include <algorithm>
 
-#include "tests/fuzz/features.hpp"
 #include "tests/fuzz/shadow.hpp"
 
 namespace fuzz {
@@ -9,15 +8,19 @@ namespace fuzz {
 /// While it lives, a callback runs: a pass that is under way is set aside.
 struct Shadow::CallbackScope {
   Shadow& s;
-  int silent;
+  int tape, paused, silent;
   std::uint8_t approximate;
-  CallbackScope(Shadow& shadow, int tape)
-      : s(shadow), silent(std::exchange(s.silent_, 0)), approximate(std::exchange(s.approximate_, std::uint8_t{0})) {
-    if (s.callbacks_.size() > 12) throw Skip{};
+  CallbackScope(Shadow& shadow, int on)
+      : s(shadow),
+        tape(on),
+        paused(std::exchange(s.tape_of(on).paused, 0)),
+        silent(std::exchange(s.silent_, 0)),
+        approximate(std::exchange(s.approximate_, std::uint8_t{0})) {
     s.callbacks_.push_back({tape, s.node_count_});
   }
   ~CallbackScope() {
     s.callbacks_.pop_back();
+    s.tape_of(tape).paused = paused;
     s.silent_ = silent;
     s.approximate_ = approximate;
   }
@@ -94,7 +97,7 @@ int Shadow::reads(const Sweep& sweep, N n, std::size_t i) const {
     case Node::mul:
     case Node::matmul: {
       const N other = n->in[1 - i];
-      result = sweep.has(other) ? 2 : other->depends ? 1 : 0;
+      result = sweep.has(other) ? 2 : other->is_source() ? 1 : 0;
       break;
     }
     case Node::sin:
@@ -128,6 +131,7 @@ std::vector<char> Shadow::check_versions(const Sweep& sweep, std::span<const N> 
     if (sweep.has(y)) reached[sweep.at(y)] = 1;
   }
   int worst = 0;
+  bool target_ends = false;  // at an x whose own op is not differentiated, but may count as reached
   for (int k = static_cast<int>(reached.size()) - 1; k >= 0; --k) {
     if (!reached[static_cast<std::size_t>(k)]) continue;
     const N n = node(sweep.first + k);
@@ -138,13 +142,12 @@ std::vector<char> Shadow::check_versions(const Sweep& sweep, std::span<const N> 
       reached[sweep.at(v)] = 1;
     }
     if (needed) worst = std::max(worst, modified_reads(sweep, n));
-  }
-  if (!features.reached_versions && worst < 2 && !ys.empty()) {
-    for (int id = 0; id < node_count_; ++id) {
-      if (is_current_leaf(node(id), ys[0]->tape) && is_modified(node(id))) throw Skip{};
-    }
+    target_ends = target_ends || !needed;
   }
   if (worst == 2) throw Fail{kParameterModified};
+  for (int id = 0; id < node_count_ && target_ends; ++id) {
+    if (is_current_leaf(node(id), ys[0]->tape) && is_modified(node(id))) throw Skip{};
+  }
   if (worst == 1) throw Skip{};
   return reached;
 }
@@ -156,10 +159,13 @@ void Shadow::add_cotangent(Sweep& sweep, N to, N u) {
 }
 
 void Shadow::run(Sweep& sweep, std::span<const N> ys, std::span<const N> cotangents) {
-  const Restore silent(silent_, sweep.graph ? silent_ : silent_ + 1);
+  const Restore silent(silent_, sweep.graph ? 0 : 1);
+  const Restore paused(tape_of(ys[0]->tape).paused, 0);
   for (std::size_t k = 0; k < ys.size(); ++k) {
     if (!sweep.has(ys[k])) continue;
-    add_cotangent(sweep, ys[k], cotangents[k] ? cotangents[k] : filled(ys[k], ys[k]->dims, 1));
+    N u = cotangents[k] ? cotangents[k] : filled(ys[k], ys[k]->dims, 1);
+    if (!sweep.graph && u->depends) u = as_constant(u);
+    add_cotangent(sweep, ys[k], u);
   }
   for (int k = static_cast<int>(sweep.on_path.size()) - 1; k >= 0; --k) {
     const N n = node(sweep.first + k);
@@ -221,7 +227,7 @@ void Shadow::pull_back(Sweep& sweep, N n, N u) {
     case Node::relu: {
       double* const steps = new_elements(n->dims.size());
       for (int i = 0; i < n->dims.size(); ++i) steps[i] = n->elements[i] > 0 ? 1 : 0;
-      add_cotangent(sweep, x, mul(u, value_node(n->tape, {n->dims, n->is_float32}, 0, steps, 1)));
+      add_cotangent(sweep, x, mul(u, value_node(n->tape, {n->dims, n->is_float32}, silent_ ? std::uint8_t{0} : kFlatly, steps, 1)));
       break;
     }
     case Node::sum_to: add_cotangent(sweep, x, broadcast(u, x->dims)); break;
@@ -238,8 +244,7 @@ void Shadow::pull_back(Sweep& sweep, N n, N u) {
       N given = call_back(n, {&u, 1})[0];
       if (given) {
         check_given(given, x);
-        if (!features.nested_passes && given->depends && (given->id <= n->id || given->kind == Node::value)) throw Skip{};
-        if (!sweep.graph) given = as_constant(given);
+        if (!sweep.graph && given->depends) given = as_constant(given);
       }
       add_cotangent(sweep, x, given ? given : u);
       break;
@@ -252,8 +257,7 @@ void Shadow::pull_back(Sweep& sweep, N n, N u) {
       for (std::size_t i = 0; i < given.size(); ++i) {
         if (!given[i] || !sweep.has(n->in[i])) continue;
         check_given(given[i], n->in[i]);
-        if (!features.nested_passes && given[i]->depends && (given[i]->id <= n->id || given[i]->kind == Node::value)) throw Skip{};
-        add_cotangent(sweep, n->in[i], sweep.graph ? given[i] : as_constant(given[i]));
+        add_cotangent(sweep, n->in[i], sweep.graph || !given[i]->depends ? given[i] : as_constant(given[i]));
       }
       break;
     }
@@ -283,11 +287,15 @@ std::vector<N> Shadow::gradient(std::span<const N> ys, std::span<const N> cotang
                                 bool graph) {
   Sweep sweep = start(ys, xs, graph);
   check_versions(sweep, ys);
+  const int sweep_begins = node_count_;
   run(sweep, ys, cotangents);
   std::vector<N> result;
   for (const N x : xs) {
     const bool reached = sweep.has(x) && sweep.cotangents[sweep.at(x)];
-    result.push_back(reached ? sweep.cotangents[sweep.at(x)] : filled(x, x->dims, 0));
+    const N g = reached ? sweep.cotangents[sweep.at(x)] : filled(x, x->dims, 0);
+    // What a recorded gradient does not depend on, it depends on with derivative zero.
+    if (graph && !g->depends && g->id < sweep_begins) const_cast<Node*>(g)->depends |= kOpen;
+    result.push_back(graph && !g->depends ? flat(g) : g);
   }
   return result;
 }
@@ -297,34 +305,31 @@ std::vector<N> Shadow::gradient(std::span<const N> ys, std::span<const N> cotang
 std::vector<N> Shadow::grad(std::span<const N> ys, std::span<const N> cotangents, std::span<const N> xs,
                             bool graph) {
   std::uint32_t wrong = kNoError;
-  if (!features.nested_passes && !callbacks_.empty()) throw Skip{};
   const int tape = ys[0]->tape;
   const auto check_current = [&](N v) {
     if (is_dead(v) || is_stale(v)) wrong |= kStaleVar;
     if (v->tape != tape) wrong |= kTapeMismatch;
-    if (is_overwritten(v)) throw Skip{};
+    if (is_overwritten(v) || may_be_stale(v)) throw Skip{};
   };
   for (std::size_t k = 0; k < ys.size(); ++k) {
     check_current(ys[k]);
+    if (ys[k]->depends == kOpen) throw Skip{};
     if (!ys[k]->depends) wrong |= kNotDifferentiable;
-    if (!ys[k]->depends && !features.strict_roots) throw Skip{};
     const N u = cotangents[k];
     if (!u) {
       if (ys[k]->dims.size() != 1) wrong |= kShapeError;
       continue;
     }
-    // Without create_graph no derivative flows through it.
-    if (u->depends && (!graph || is_stale(u)) && !is_dead(u)) throw Skip{};
+    if (is_stale(u) && !graph && !is_dead(u)) throw Skip{};  // no derivative flows through it
     check_current(u);
     if (!(u->dims == ys[k]->dims) || u->is_float32 != ys[k]->is_float32) wrong |= kShapeError;
   }
   for (const N x : xs) {
     if (x->approximate == 2) throw Skip{};  // what depends on it is not written down
     check_current(x);
-    if (!x->depends) wrong |= kNotDifferentiable;
+    if (!x->is_source()) wrong |= kNotDifferentiable;
   }
   if (wrong) throw Fail{wrong};
-  if (graph && tape_of(tape).paused) throw Skip{};  // asked to record and not to record
   return gradient(ys, cotangents, xs, graph);
 }
 
@@ -346,9 +351,7 @@ std::vector<N> Shadow::jacobian_of(N y, std::span<const N> xs, bool graph) {
 Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std::span<const N> xs,
                                  std::span<const N> vs, bool graph) {
   std::uint32_t wrong = kNoError;
-  if (!features.nested_passes && !callbacks_.empty()) throw Skip{};
   const int tape = xs[0]->tape;
-  if (!features.paused_functions && tape_of(tape).paused) throw Skip{};
   for (std::size_t i = 0; i < xs.size(); ++i) {
     if (xs[i]->approximate == 2) throw Skip{};
     if (xs[i]->tape != tape) throw Skip{};  // found where the function mixes them, or later
@@ -356,7 +359,7 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
     if (is_stale(xs[i])) wrong |= kStaleVar;
     if (kind == Functional::jvp || kind == Functional::hvp) {
       if (!vs[i] || is_dead(vs[i]) || is_overwritten(vs[i])) throw Skip{};
-      if (vs[i]->tape != tape || (vs[i]->depends && is_stale(vs[i]))) throw Skip{};
+      if (vs[i]->tape != tape || is_stale(vs[i])) throw Skip{};
       if (!(vs[i]->dims == xs[i]->dims) || vs[i]->is_float32 != xs[i]->is_float32) wrong |= kShapeError;
     }
   }
@@ -365,7 +368,7 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
   const Restore paused(tape_of(tape).paused, 0);
   std::vector<N> x;
   for (const N v : xs) {
-    x.push_back(v->depends ? v : value_node(tape, {v->dims, v->is_float32}, kOnInput, v->elements, v->largest));
+    x.push_back(v->is_source() ? v : value_node(tape, {v->dims, v->is_float32}, kOnInput, v->elements, v->largest));
   }
   const N y = call(*this, f, std::span<const N>(x))[0];
   if (is_dead(y) || y->tape != tape || is_stale(y) || is_dead(xs[0])) throw Skip{};
@@ -385,7 +388,7 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
         one_element();
       } else {
         if (u->tape != tape || is_dead(u) || is_overwritten(u)) throw Skip{};
-        if (is_stale(u) || (u->depends && !graph)) throw Skip{};
+        if (is_stale(u)) throw Skip{};
         if (!(u->dims == y->dims) || u->is_float32 != y->is_float32) throw Fail{kShapeError};
       }
       result.parts = gradient({&y, 1}, {&u, 1}, x, graph);
@@ -395,18 +398,12 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
       const N zeros = filled(y, y->dims, 0);
       const N u = value_node(tape, {y->dims, y->is_float32}, kOnInput, zeros->elements, 0);
       const std::vector<N> g = gradient({&y, 1}, {&u, 1}, x, true);
-      for (const N v : vs) {
-        if (v->depends && !graph) throw Skip{};
-      }
       result.parts = gradient(g, vs, {&u, 1}, graph);
       break;
     }
     case Functional::hvp: {
       one_element();
       const std::vector<N> g = gradient({&y, 1}, {&none, 1}, x, true);
-      for (const N v : vs) {
-        if (v->depends && !graph) throw Skip{};
-      }
       result.parts = gradient(g, vs, x, graph);
       break;
     }
@@ -420,16 +417,13 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
       break;
     }
   }
-  if (was_paused && !graph) {
-    result.value = as_constant(result.value);
-    for (N& v : result.parts) v = as_constant(v);
-  }
+  if (was_paused && y->is_source()) result.value = as_constant(y);
   return result;
 }
 
 void Shadow::backward(N loss, bool keep) {
   std::uint32_t wrong = kNoError;
-  if (is_overwritten(loss) || (!features.nested_passes && !callbacks_.empty())) throw Skip{};
+  if (is_overwritten(loss) || may_be_stale(loss)) throw Skip{};
   if (is_dead(loss) || is_stale(loss)) wrong |= kStaleVar;
   if (loss->dims.size() != 1) wrong |= kShapeError;
   if (!(loss->depends & kOnParameter)) wrong |= kNotDifferentiable;
@@ -450,8 +444,7 @@ void Shadow::backward(N loss, bool keep) {
   const auto consume = [&] {
     if (keep) return;
     if (nested) {
-      if (tape.dropped_count == State::kMostIntervals) throw Skip{};
-      tape.dropped[static_cast<std::size_t>(tape.dropped_count++)] = {nested->first, node_count_};
+      drop_nodes(tape, nested->first, true);
       return;
     }
     ++tape.recording;
@@ -472,8 +465,12 @@ void Shadow::backward(N loss, bool keep) {
     run(sweep, {&loss, 1}, {&none, 1});
   } catch (const Fail&) {
     leave();
-    if (!nested) each_leaf([](N, State::Parameter& p) { p.grad = State::Parameter::unknown; });
-    consume();
+    // Forgotten: the gradients that this pass was writing, and no other pass is.
+    each_leaf([&](N leaf, State::Parameter& p) {
+      const bool written = sweep.has(leaf) && reached[sweep.at(leaf)];
+      if (p.in_backward == State::Parameter::idle) p.grad = written ? State::Parameter::none : State::Parameter::unknown;
+    });
+    if (!nested) consume();
     throw;
   }
   leave();
@@ -503,13 +500,14 @@ N Shadow::custom(Closure<Shadow> f, Closure<Shadow> g, std::span<const N> xs, in
   if (is_dead(xs[0])) throw Fail{kStaleVar};
   N value = nullptr;
   {
+    const CallbackScope scope(*this, xs[0]->tape);
     const Paused paused(*this, xs[0]->tape);
     value = call(*this, f, xs)[0];
   }
+  if (is_dead(xs[0]) || value->is_source()) throw Skip{};  // an input or a leaf itself
   for (const N x : xs) check_operand(x, xs[0]->tape, true, wrong);
   check_operand(value, xs[0]->tape, true, wrong);
   if (wrong) throw Fail{wrong};
-  if (value->depends) throw Skip{};  // an input or a leaf itself
   Node& n = new_node(Node::custom, value->dims, xs);
   n.is_float32 = value->is_float32;
   n.elements = value->elements;
@@ -519,26 +517,19 @@ N Shadow::custom(Closure<Shadow> f, Closure<Shadow> g, std::span<const N> xs, in
   return finish(n);
 }
 
-/// What a checkpointed function computes for nothing may or may not make it depend on more variables, which
-/// decides whether hooks are called on the way to these.
-void Shadow::check_dead_code(N y, int first) {
-  std::vector<char> live(static_cast<std::size_t>(node_count_ - first));
-  std::vector<char> read(static_cast<std::size_t>(first));
-  live[static_cast<std::size_t>(y->id - first)] = 1;
-  for (const bool wanted : {true, false}) {
-    for (int id = node_count_ - 1; id >= first; --id) {
-      if ((live[static_cast<std::size_t>(id - first)] != 0) != wanted) continue;
-      for (const N v : node(id)->in) {
-        if (v->id >= first) {
-          if (wanted) live[static_cast<std::size_t>(v->id - first)] = 1;
-        } else if (wanted) {
-          read[static_cast<std::size_t>(v->id)] = 1;
-        } else if (v->depends && !read[static_cast<std::size_t>(v->id)]) {
-          throw Skip{};
-        }
-      }
+/// What y depends on of what was there before node `first`, and of parameters.
+std::uint8_t Shadow::depends_outside(N y, int first) const {
+  std::vector<char> reached(static_cast<std::size_t>(y->id - first + 1));
+  reached.back() = 1;
+  std::uint8_t depends = 0;
+  for (int id = y->id; id >= first; --id) {
+    if (!reached[static_cast<std::size_t>(id - first)]) continue;
+    for (const N v : node(id)->in) {
+      if (v->id >= first) reached[static_cast<std::size_t>(v->id - first)] = 1;
+      if (v->id < first || v->parameter >= 0) depends |= v->depends;
     }
   }
+  return depends & kOnSource;
 }
 
 N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
@@ -549,7 +540,11 @@ N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
     check_operand(x, xs[0]->tape, true, wrong);
   }
   if (wrong) throw Fail{wrong};
-  if (tape_of(xs[0]->tape).paused) return call(*this, f, xs)[0];
+  if (tape_of(xs[0]->tape).paused) {
+    const N y = call(*this, f, xs)[0];
+    if (is_dead(y) || is_stale(y)) throw Skip{};
+    return y->is_source() ? as_constant(y) : y;
+  }
   checkpoints_.push_back({checkpoint_, {}});
   const Restore inside(checkpoint_, static_cast<int>(checkpoints_.size()) - 1);
   const int first = node_count_;
@@ -558,11 +553,14 @@ N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
     const CallbackScope scope(*this, xs[0]->tape);
     y = call(*this, f, xs)[0];
   }
-  if (is_dead(y) || is_stale(y)) throw Skip{};
-  if (y->id < first || !y->depends || y->kind == Node::value) return y;
-  check_dead_code(y, first);
+  if (is_dead(y) || is_stale(y)) wrong |= kStaleVar;
+  if (y->tape != xs[0]->tape) wrong |= kTapeMismatch;
+  if (wrong) throw Fail{wrong};
+  if (y->id < first || !y->is_source() || y->kind == Node::value) return y;
+  const std::uint8_t depends = depends_outside(y, first);
+  if (!depends) return as_constant(y);
   // A derivative goes through what f computes when it is called again, not through y.
-  return alias(Node::renamed, y, nullptr, 0);
+  return alias(Node::renamed, y, nullptr, 0, depends);
 }
 
 }  // namespace fuzz

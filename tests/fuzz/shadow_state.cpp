@@ -1,7 +1,6 @@
 // What the shadow knows of tapes, parameters, guards and marks, and the calls that change it.
 #include <algorithm>
 
-#include "tests/fuzz/features.hpp"
 #include "tests/fuzz/shadow.hpp"
 
 namespace fuzz {
@@ -49,16 +48,32 @@ N& Shadow::named(int i) {
   return v;
 }
 
+namespace {
+const State::Tape::Interval* dropped_in(const State::Tape& tape, N v) {
+  if (!v->is_source() || v->kind == Node::value || v->recording != tape.recording) return nullptr;
+  for (int k = 0; k < tape.dropped_count; ++k) {
+    const auto& interval = tape.dropped[static_cast<std::size_t>(k)];
+    if (v->id >= interval.from && v->id < interval.to) return &interval;
+  }
+  return nullptr;
+}
+}  // namespace
+
 bool Shadow::is_stale(N v) const {
   const State::Tape& tape = state.tapes[static_cast<std::size_t>(v->tape)];
-  if (!v->depends && features.wide_staleness) return false;
-  if (v->recording != tape.recording) return true;
-  const bool is_result = v->kind != Node::value && v->depends;
-  for (int k = 0; k < tape.dropped_count && is_result; ++k) {
-    const auto& [from, to] = tape.dropped[static_cast<std::size_t>(k)];
-    if (v->id >= from && v->id < to) return true;
-  }
-  return false;
+  return v->is_source() && (v->recording != tape.recording || dropped_in(tape, v));
+}
+
+/// Whether it is open if a value is stale.
+bool Shadow::may_be_stale(N v) const {
+  const auto* interval = dropped_in(state.tapes[static_cast<std::size_t>(v->tape)], v);
+  return interval && interval->is_open;
+}
+
+/// The nodes from `from` on are no longer recorded.
+void Shadow::drop_nodes(State::Tape& tape, int from, bool is_open) {
+  if (tape.dropped_count == State::kMostIntervals) throw Skip{};
+  tape.dropped[static_cast<std::size_t>(tape.dropped_count++)] = {from, node_count_, is_open};
 }
 
 const double* Shadow::elements_of(N v) const {
@@ -77,12 +92,6 @@ bool Shadow::has_leaf(int tape, int parameter) const {
     if (is_current_leaf(node(id), tape) && node(id)->parameter == parameter) return true;
   }
   return false;
-}
-
-std::size_t Shadow::leaf_count(int name) const {
-  std::size_t count = 0;
-  for (int id = 0; id < node_count_; ++id) count += is_current_leaf(node(id), state.tape_names[static_cast<std::size_t>(name)]);
-  return count;
 }
 
 namespace {
@@ -105,7 +114,7 @@ N Shadow::leaf_on(int tape, int parameter) {
   const auto k = static_cast<std::size_t>(parameter);
   const State::Parameter& p = state.parameters[k];
   N& cached = tape_of(uid).leaves[k];
-  if (cached && cached->version == p.version) return cached;
+  if (cached && cached->version == p.version && cached->memory == p.memory) return cached;
   double* const elements = new_elements(size_of(parameter));
   std::copy_n(values_of(parameter), size_of(parameter), elements);
   Node* const n = const_cast<Node*>(value_node(uid, kParameterTypes[parameter], kOnParameter, elements, 0));
@@ -165,17 +174,13 @@ void Shadow::write(int parameter, std::uint32_t seed) {
 void Shadow::halve(int parameter) {
   had_effect = true;
   if (checkpoint_ >= 0 || callbacks_.empty()) throw Skip{};  // it must happen once
-  for (int t = 0; t < state.tape_count && !features.nested_passes; ++t) {
-    if (tape_of(t).alive && has_leaf(t, parameter)) throw Skip{};
-  }
   for (int i = 0; i < size_of(parameter); ++i) values_of(parameter)[i] /= 2;
   ++state.parameters[static_cast<std::size_t>(parameter)].version;
 }
 
 void Shadow::pack(std::span<const std::int8_t> parameters) {
   had_effect = had_effect || !callbacks_.empty();
-  if (!callbacks_.empty() && (!features.nested_passes || checkpoint_ >= 0)) throw Skip{};
-  if (state.leaves_open) throw Skip{};  // the leaf that a tape keeps would show the old memory
+  if (checkpoint_ >= 0) throw Skip{};
   for (const std::int8_t p : parameters) {
     const auto in_backward = state.parameters[static_cast<std::size_t>(p)].in_backward;
     if (in_backward == State::Parameter::written) throw Fail{kPlainError};
@@ -200,34 +205,31 @@ void Shadow::set_mark(int mark, int tape) {
 void Shadow::rewind(int mark, int name) {
   const State::Mark& m = state.marks[static_cast<std::size_t>(mark)];
   const int uid = live(state, name);
-  if (m.tape < 0 || (!features.loose_guards && !tape_of(m.tape).alive)) throw Skip{};
+  if (m.tape < 0) throw Skip{};
   if (m.tape != uid) throw Fail{kTapeMismatch};
   State::Tape& tape = tape_of(m.tape);
   if (m.recording != tape.recording) throw Fail{kStaleVar};
-  if (tape.dropped_count == State::kMostIntervals) throw Skip{};
-  tape.dropped[static_cast<std::size_t>(tape.dropped_count++)] = {m.id, node_count_};
+  drop_nodes(tape, m.id, false);
 }
 
 void Shadow::rewind_inside(N like, Op what) {
   if (is_dead(like)) throw Fail{kStaleVar};
-  if (!features.nested_passes && !callbacks_.empty()) throw Skip{};
   const int from = node_count_;
   N x = like;
   op(what, 0, x, false, nullptr, false);
-  State::Tape& tape = tape_of(like->tape);
-  if (tape.dropped_count == State::kMostIntervals) throw Skip{};
-  tape.dropped[static_cast<std::size_t>(tape.dropped_count++)] = {from, node_count_};
+  drop_nodes(tape_of(like->tape), from, false);
 }
 
 void Shadow::clear_inside(N like) {
   if (is_dead(like)) throw Fail{kStaleVar};
-  if (!innermost_on(like->tape) || !features.nested_passes) throw Skip{};
+  if (!innermost_on(like->tape)) throw Skip{};
 }
 
 void Shadow::rewind_out(int mark) {
   const State::Mark& m = state.marks[static_cast<std::size_t>(mark)];
-  if (m.tape < 0 || !tape_of(m.tape).alive || !innermost_on(m.tape) || !features.nested_passes) throw Skip{};
-  if (m.recording != tape_of(m.tape).recording) throw Skip{};
+  if (m.tape < 0 || !tape_of(m.tape).alive || !innermost_on(m.tape)) throw Skip{};
+  // Nothing may have been recorded between the mark and the callback.
+  if (m.recording != tape_of(m.tape).recording || m.id == innermost_on(m.tape)->first) throw Skip{};
 }
 
 void Shadow::clear(int tape) {
@@ -248,10 +250,7 @@ void Shadow::end_tape(int tape) {
   int& name = state.tape_names[static_cast<std::size_t>(tape)];
   if (name < 0) throw Skip{};
   had_effect = had_effect || !callbacks_.empty();
-  if (!callbacks_.empty() && (!features.nested_passes || checkpoint_ >= 0)) throw Skip{};
-  for (const State::Guard& g : state.guards) {
-    if (!features.loose_guards && g.kind != GuardKind::none && g.tape == name) throw Skip{};
-  }
+  if (checkpoint_ >= 0) throw Skip{};
   tape_of(name).alive = false;
   name = -1;
 }
@@ -273,16 +272,13 @@ void Shadow::begin_guard(int guard, GuardKind kind, int tape, int profile) {
 void Shadow::end_guard(int guard) {
   State::Guard& g = state.guards[static_cast<std::size_t>(guard)];
   if (g.kind == GuardKind::none) throw Skip{};
-  for (const State::Guard& other : state.guards) {
-    if (!features.loose_guards && g.kind == GuardKind::profile && &other != &g && other.kind == g.kind) throw Skip{};
-  }
   if (g.kind == GuardKind::no_grad) --tape_of(g.tape).paused;
   g = {};
 }
 
 void Shadow::end_profile(int profile) {
   bool& alive = state.profiles[static_cast<std::size_t>(profile)];
-  if (!alive || !features.loose_guards) throw Skip{};
+  if (!alive) throw Skip{};
   alive = false;
 }
 

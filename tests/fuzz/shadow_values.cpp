@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/fuzz/features.hpp"
 #include "tests/fuzz/shadow.hpp"
 
 namespace fuzz {
@@ -65,7 +64,7 @@ N Shadow::finish(Node& n) {
     if (!(magnitude <= (n.is_float32 ? 1e2 : 1e4))) throw Skip{};  // too few digits would be left
     n.largest = std::max(n.largest, magnitude);
   }
-  if (!n.depends) n.in = {};
+  if (!n.is_source()) n.in = {};
   return &n;
 }
 
@@ -88,10 +87,13 @@ N Shadow::filled(N like, Dims dims, double value) {
 
 N Shadow::as_constant(N a) { return value_node(a->tape, {a->dims, a->is_float32}, 0, a->elements, a->largest); }
 
-N Shadow::alias(Node::Kind kind, N a, const Closure<Shadow>* f, int attribute) {
+N Shadow::flat(N a) { return value_node(a->tape, {a->dims, a->is_float32}, kFlatly, a->elements, a->largest); }
+
+N Shadow::alias(Node::Kind kind, N a, const Closure<Shadow>* f, int attribute, std::uint8_t depends) {
   Node& n = new_node(kind, a->dims, {&a, 1});
   n.elements = a->elements;
   n.f = f;
+  n.depends &= depends;
   n.attribute = attribute;
   return finish(n);
 }
@@ -263,11 +265,10 @@ void Shadow::check_operand(N v, int tape, bool differentiable, std::uint32_t& wr
     return;
   }
   if (v->tape != tape) wrong |= kTapeMismatch;
-  const bool derivative_flows =
-      !features.wide_staleness || (v->depends && differentiable && !tape_of(tape).paused);
+  const bool derivative_flows = differentiable && !tape_of(tape).paused;
   if (is_stale(v) && derivative_flows) wrong |= kStaleVar;
   // Ops on a leaf whose parameter was written since: which value they see is nobody's business.
-  if (is_overwritten(v)) throw Skip{};
+  if (is_overwritten(v) || (may_be_stale(v) && derivative_flows)) throw Skip{};
   if (v->parameter >= 0) {
     for (int k = checkpoint_; k >= 0; k = checkpoints_[static_cast<std::size_t>(k)].parent)
       checkpoints_[static_cast<std::size_t>(k)].leaves.push_back(v);
@@ -282,9 +283,6 @@ N Shadow::op(Op what, int attribute, N& a, bool move_a, N* b, bool move_b) {
   std::uint32_t wrong = kNoError;
   check_operand(x, x->tape, what != Op::stop && what != Op::sign, wrong);
   if (y) check_operand(y, x->tape, true, wrong);
-  const bool nested = what == Op::nested_cubic || what == Op::probe || (what == Op::slope && attribute);
-  const bool late = what == Op::thrower && attribute && !callbacks_.empty();  // not computed when nobody needs it
-  if ((nested || late) && !features.nested_passes) throw Skip{};
   const std::uint8_t approximate = approximate_;
   if (what >= Op::cubic || what == Op::blend) approximate_ = std::max<std::uint8_t>(approximate, 1);
   const N result = node_of(what, attribute, x, y, wrong);
@@ -340,7 +338,8 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
         if (std::abs(a->elements[i]) < 1e-3) throw Skip{};
         signs[i] = a->elements[i] > 0 ? 1 : -1;
       }
-      return value_node(a->tape, {a->dims, a->is_float32}, 0, signs, 1);
+      const bool flat = a->depends && !silent_ && !tape_of(a->tape).paused;
+      return value_node(a->tape, {a->dims, a->is_float32}, flat ? kFlatly : std::uint8_t{0}, signs, 1);
     }
     case Op::log:
       // Only made to be not finite.
@@ -363,13 +362,13 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
       return reshape(a, kShapes[attribute]);
     case Op::broadcast:
       if (a->dims == kShapes[attribute]) {
-        if (!features.paused_functions && tape_of(a->tape).paused) throw Skip{};
+        if (tape_of(a->tape).paused) throw Skip{};  // TODO
         return node_of(Op::identity, 0, a, nullptr, wrong);
       }
       return broadcast(a, kShapes[attribute]);
     case Op::stop: return as_constant(a);
     case Op::identity:
-      return a->depends && tape_of(a->tape).paused ? as_constant(a) : a;
+      return a->is_source() && tape_of(a->tape).paused ? as_constant(a) : a;
     case Op::cubic:
     case Op::nested_cubic: return mul(mul(a, a), a);
     case Op::total: return a->dims.rank == 0 ? alias(Node::renamed, a, nullptr, 0) : sum_to(a, {});
