@@ -239,7 +239,7 @@ class Shadow {
   void add_cotangent(Sweep& sweep, N to, N u);
   std::vector<N> gradient(std::span<const N> ys, std::span<const N> cotangents, std::span<const N> xs, bool graph);
   std::vector<N> jacobian_of(N y, std::span<const N> xs, bool graph);
-  std::uint8_t depends_outside(N y, int first) const;
+  std::uint8_t depends_outside(N y, int first, bool captured) const;
   const Running* innermost_on(int tape) const;
   void count(int id);
   bool is_modified(N leaf) const;

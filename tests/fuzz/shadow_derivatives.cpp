@@ -119,6 +119,7 @@ int Shadow::modified_reads(const Sweep& sweep, N n) const {
   for (int c = n->checkpoint; c >= 0; c = checkpoints_[static_cast<std::size_t>(c)].parent) {
     for (const N leaf : checkpoints_[static_cast<std::size_t>(c)].leaves) {
       if (is_modified(leaf)) throw Skip{};
+      if (leaf->memory != state.parameters[static_cast<std::size_t>(leaf->parameter)].memory) throw Skip{};  // TODO
     }
   }
   return worst;
@@ -193,12 +194,14 @@ std::vector<N> Shadow::call_back(N n, std::span<const N> args) {
   try {
     const CallbackScope scope(*this, n->tape);
     count(n->attribute);
+    // A derivative that differentiates its own op calls itself for ever.
+    if (callbacks_.size() > 8) throw Skip{};
     given = call(*this, *n->f, args);
   } catch (Fail& f) {
     if (is_dead(n)) f.kinds |= kPlainError;
     throw;
   }
-  if (is_dead(n)) throw Fail{kPlainError};  // the callback ended its own tape
+  if (is_dead(n)) throw Fail{kPlainError | kStaleVar};  // the callback ended its own tape
   return given;
 }
 
@@ -466,6 +469,9 @@ void Shadow::backward(N loss, bool keep) {
   } catch (const Fail&) {
     leave();
     // Forgotten: the gradients that this pass was writing, and no other pass is.
+    for (State::Parameter& p : state.parameters) {
+      if (p.in_backward == State::Parameter::idle) p.grad = State::Parameter::unknown;  // TODO
+    }
     each_leaf([&](N leaf, State::Parameter& p) {
       const bool written = sweep.has(leaf) && reached[sweep.at(leaf)];
       if (p.in_backward == State::Parameter::idle) p.grad = written ? State::Parameter::none : State::Parameter::unknown;
@@ -512,24 +518,33 @@ N Shadow::custom(Closure<Shadow> f, Closure<Shadow> g, std::span<const N> xs, in
   n.is_float32 = value->is_float32;
   n.elements = value->elements;
   n.largest = std::max(n.largest, value->largest);
+  if (!tape_of(n.tape).paused) n.depends |= value->depends;
   n.f = keep(std::move(g));
   n.attribute = id;
   return finish(n);
 }
 
-/// What y depends on of what was there before node `first`, and of parameters.
-std::uint8_t Shadow::depends_outside(N y, int first) const {
-  std::vector<char> reached(static_cast<std::size_t>(y->id - first + 1));
-  reached.back() = 1;
+/// What y depends on of what was there before node `first`, and of parameters. Where functions were handed over
+/// in between, what these captured may count too: then Skip, unless y depends on it anyway.
+std::uint8_t Shadow::depends_outside(N y, int first, bool captured) const {
+  std::vector<char> reached(static_cast<std::size_t>(node_count_ - first));
+  std::vector<char> found(static_cast<std::size_t>(node_count_));
+  reached[static_cast<std::size_t>(y->id - first)] = 1;
   std::uint8_t depends = 0;
-  for (int id = y->id; id >= first; --id) {
-    if (!reached[static_cast<std::size_t>(id - first)]) continue;
-    for (const N v : node(id)->in) {
-      if (v->id >= first) reached[static_cast<std::size_t>(v->id - first)] = 1;
-      if (v->id < first || v->parameter >= 0) depends |= v->depends;
+  for (const bool alive : {true, false}) {
+    for (int id = node_count_ - 1; id >= first && (alive || captured); --id) {
+      if ((reached[static_cast<std::size_t>(id - first)] != 0) != alive) continue;
+      for (const N v : node(id)->in) {
+        const bool outside = v->id < first || v->parameter >= 0;
+        if (v->id >= first && alive) reached[static_cast<std::size_t>(v->id - first)] = 1;
+        if (!outside || !v->is_source()) continue;
+        if (!alive && !found[static_cast<std::size_t>(v->id)]) throw Skip{};
+        found[static_cast<std::size_t>(v->id)] = 1;
+        depends |= v->depends & kOnSource;
+      }
     }
   }
-  return depends & kOnSource;
+  return depends;
 }
 
 N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
@@ -537,16 +552,18 @@ N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
   for (const N x : xs) {
     // Only the first one is looked at, unless the function uses the others.
     if (x->tape != xs[0]->tape || (x != xs[0] && (is_dead(x) || is_stale(x)))) throw Skip{};
+    if (is_stale(x) && tape_of(x->tape).paused) throw Skip{};  // TODO
     check_operand(x, xs[0]->tape, true, wrong);
   }
   if (wrong) throw Fail{wrong};
   if (tape_of(xs[0]->tape).paused) {
     const N y = call(*this, f, xs)[0];
     if (is_dead(y) || is_stale(y)) throw Skip{};
-    return y->is_source() ? as_constant(y) : y;
+    return y->is_source() && tape_of(y->tape).paused ? as_constant(y) : y;
   }
   checkpoints_.push_back({checkpoint_, {}});
   const Restore inside(checkpoint_, static_cast<int>(checkpoints_.size()) - 1);
+  const std::size_t closures = closures_.size(), checkpoints = checkpoints_.size();
   const int first = node_count_;
   N y = nullptr;
   {
@@ -557,7 +574,8 @@ N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
   if (y->tape != xs[0]->tape) wrong |= kTapeMismatch;
   if (wrong) throw Fail{wrong};
   if (y->id < first || !y->is_source() || y->kind == Node::value) return y;
-  const std::uint8_t depends = depends_outside(y, first);
+  const bool captured = closures_.size() > closures || checkpoints_.size() > checkpoints;
+  const std::uint8_t depends = depends_outside(y, first, captured);
   if (!depends) return as_constant(y);
   // A derivative goes through what f computes when it is called again, not through y.
   return alias(Node::renamed, y, nullptr, 0, depends);

@@ -181,6 +181,9 @@ void Shadow::halve(int parameter) {
 void Shadow::pack(std::span<const std::int8_t> parameters) {
   had_effect = had_effect || !callbacks_.empty();
   if (checkpoint_ >= 0) throw Skip{};
+  for (const State::Parameter& p : state.parameters) {
+    if (p.in_backward != State::Parameter::idle && !callbacks_.empty()) throw Skip{};  // TODO
+  }
   for (const std::int8_t p : parameters) {
     const auto in_backward = state.parameters[static_cast<std::size_t>(p)].in_backward;
     if (in_backward == State::Parameter::written) throw Fail{kPlainError};
@@ -229,7 +232,10 @@ void Shadow::rewind_out(int mark) {
   const State::Mark& m = state.marks[static_cast<std::size_t>(mark)];
   if (m.tape < 0 || !tape_of(m.tape).alive || !innermost_on(m.tape)) throw Skip{};
   // Nothing may have been recorded between the mark and the callback.
-  if (m.recording != tape_of(m.tape).recording || m.id == innermost_on(m.tape)->first) throw Skip{};
+  if (m.recording != tape_of(m.tape).recording) throw Skip{};
+  bool between = false;
+  for (int id = m.id; id < innermost_on(m.tape)->first; ++id) between = between || node(id)->tape == m.tape;
+  if (!between) throw Skip{};
 }
 
 void Shadow::clear(int tape) {

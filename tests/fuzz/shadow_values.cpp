@@ -28,6 +28,8 @@ double* Shadow::new_elements(int count) {
 }
 
 Node& Shadow::new_node(Node::Kind kind, Dims dims, std::span<const N> in) {
+  // It would take too long.
+  if (node_count_ > nodes_before_ + 5000 || dims.size() > 100) throw Skip{};
   if (static_cast<std::size_t>(node_count_) == nodes_.size() * kChunk)
     nodes_.push_back(std::make_unique<Node[]>(kChunk));
   if (inputs_used_ + in.size() > kChunk) ++input_chunk_, inputs_used_ = 0;
@@ -239,7 +241,8 @@ N Shadow::matmul(N a, N b, bool transpose_a, bool transpose_b) {
 
 N Shadow::stack(std::span<const N> rows, Dims leading) {
   Dims dims = leading;
-  if (leading.rank + rows[0]->dims.rank > 4) throw Skip{};
+  if (leading.rank + rows[0]->dims.rank > 4 || rows.size() * static_cast<std::size_t>(rows[0]->dims.size()) > 100)
+    throw Skip{};
   for (int i = 0; i < rows[0]->dims.rank; ++i) dims.push_back(rows[0]->dims.n[static_cast<std::size_t>(i)]);
   Node& n = new_node(Node::stack, dims, rows);
   double* const elements = new_elements(dims.size());
@@ -338,8 +341,9 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
         if (std::abs(a->elements[i]) < 1e-3) throw Skip{};
         signs[i] = a->elements[i] > 0 ? 1 : -1;
       }
-      const bool flat = a->depends && !silent_ && !tape_of(a->tape).paused;
-      return value_node(a->tape, {a->dims, a->is_float32}, flat ? kFlatly : std::uint8_t{0}, signs, 1);
+      std::uint8_t depends = a->is_source() ? kFlatly : a->depends;
+      if (silent_ || tape_of(a->tape).paused) depends = 0;
+      return value_node(a->tape, {a->dims, a->is_float32}, depends, signs, 1);
     }
     case Op::log:
       // Only made to be not finite.
