@@ -189,7 +189,8 @@ struct Access {
   [[noreturn]] static void throw_no_value(const char* use, const Slot& slot);
   static ParameterState& state(const Parameter& p) { return p.state(); }
   static const std::shared_ptr<ParameterState>& shared_state(const Parameter& p) { return p.state_; }
-  static Backward backward(Pass& pass, const Instruction& instruction, Var dy, bool is_unexpanded);
+  static Backward backward(Pass& pass, const Instruction& instruction, std::uint32_t needed, Var dy,
+                           bool is_unexpanded);
   static Pass& pass(const Backward& b) { return *b.pass_; }
 };
 

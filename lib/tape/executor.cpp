@@ -39,24 +39,22 @@ void Executor::run_observed(Call call, Operands x, const View& y, Write write) {
   for (Observer* observer : observers_) observer->after(call, x, y, write);
 }
 
-std::uint32_t Executor::donations(const OpInfo& op, std::span<const SlotId> x, std::uint32_t candidates,
-                                  Reads reads) const {
-  if (!candidates || !op.elementwise) return 0;
-  if (std::any_of(observers_.begin(), observers_.end(), [](const Observer* o) { return o->keeps_operands(); }))
-    return 0;
-  const auto is_read = [&](SlotId slot) {
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      if (x[i] == slot && (reads & reads_x(static_cast<int>(i)))) return true;
-    }
-    return false;
-  };
+std::uint32_t Executor::donations(std::span<const SlotId> x, std::uint32_t candidates, Reads reads) const {
   std::uint32_t result = 0;
   for (std::size_t i = 0; i < std::min<std::size_t>(x.size(), 31); ++i) {
     const Slot& slot = values_[x[i]];
-    const bool one_holder = slot.handles + slot.readers == 1;
-    if (one_holder && (candidates >> i & 1) && !is_read(x[i])) result |= 1u << i;
+    if (slot.handles + slot.readers == 1) result |= 1u << i;
   }
-  return result;
+  result &= candidates;
+  if (!result) return 0;
+  for (std::size_t i = 0; reads && i < x.size(); ++i) {
+    if (!(reads & reads_x(static_cast<int>(i)))) continue;
+    for (std::size_t k = 0; k < std::min<std::size_t>(x.size(), 31); ++k) {
+      if (x[k] == x[i]) result &= ~(1u << k);
+    }
+  }
+  const auto keeps = [](const Observer* o) { return o->keeps_operands(); };
+  return std::any_of(observers_.begin(), observers_.end(), keeps) ? 0 : result;
 }
 
 }  // namespace xgrad::detail

@@ -66,7 +66,9 @@ class Executor {
   /// Which operands of a call nothing but the call itself needs, as bits of those in `candidates`: each has
   /// one holder, and the derivative, which reads `reads`, is not another.
   std::uint32_t donations(const OpInfo& op, std::span<const SlotId> x, std::uint32_t candidates,
-                          Reads reads) const;
+                          Reads reads) const {
+    return candidates && op.elementwise ? donations(x, candidates, reads) : 0;
+  }
 
   std::span<Observer* const> observers() const { return observers_; }
   bool is_observed() const { return !observers_.empty(); }
@@ -77,6 +79,7 @@ class Executor {
   const Call* derivative_of = nullptr;
 
  private:
+  std::uint32_t donations(std::span<const SlotId> x, std::uint32_t candidates, Reads reads) const;
   void run_observed(Call call, Operands x, const View& y, Write write);
   Values& values_;
   std::vector<Observer*> observers_;

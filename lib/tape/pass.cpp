@@ -110,21 +110,21 @@ Pass::~Pass() {
   if (core_.spare.size() < core_.spare.capacity()) core_.spare.push_back(std::move(memory_));
 }
 
-Cotangent& Pass::entry(SlotId i) {
-  auto& cotangents = memory_->cotangents;
-  if (i >= cotangents.size()) cotangents.resize(std::max<std::size_t>(core_.values.size(), 64));
-  Cotangent& c = cotangents[i];
-  const std::uint32_t generation = core_.values[i].generation;
-  if (c.pass != memory_->serial || c.generation != generation) {
-    c = {0, memory_->serial, generation, State::empty, false, false};
-  }
-  return c;
-}
-
-const Cotangent* Pass::find(SlotId i) const {
+inline const Cotangent* Pass::find(SlotId i) const {
   if (i >= memory_->cotangents.size()) return nullptr;
   const Cotangent& c = memory_->cotangents[i];
   return c.pass == memory_->serial && c.generation == core_.values[i].generation ? &c : nullptr;
+}
+
+inline Cotangent& Pass::entry(SlotId i) {
+  const Cotangent* found = find(i);
+  return found ? const_cast<Cotangent&>(*found) : new_entry(i);
+}
+
+Cotangent& Pass::new_entry(SlotId i) {
+  auto& cotangents = memory_->cotangents;
+  if (i >= cotangents.size()) cotangents.resize(std::max<std::size_t>(core_.values.size(), 64));
+  return cotangents[i] = {0, memory_->serial, core_.values[i].generation, State::empty, false, false};
 }
 
 void Pass::clear(Cotangent& c, SlotId operand) noexcept {
@@ -255,16 +255,22 @@ bool Pass::differentiate(Instruction& instruction) {
   const bool is_unexpanded = c->state == State::unexpanded;
   Var dy = Access::var(core_, c->value);
   if (!c->requested) clear(*c, instruction.y);
-  const auto x = instruction.x();
-  if (std::none_of(x.begin(), x.end(), [&](SlotId i) { return needs(i); })) return true;
+  std::uint32_t needed = 0;  // as bits; the highest stands for all further operands
+  bool has_modified = false;
+  for (std::size_t i = 0; i < instruction.operand_count; ++i) {
+    const Slot& x = core_.values[instruction.operands[i]];
+    if (needs(instruction.operands[i])) needed |= 1u << std::min<std::size_t>(i, 31);
+    if (x.origin == Origin::parameter) has_modified = has_modified || x.leaf->is_modified();
+  }
+  if (!needed) return true;
   const OpInfo& op = *instruction.op;
   if (!op.vjp) throw NotDifferentiable(text(op.name, ": has no derivative"));
-  require_unmodified(instruction, true);
+  if (has_modified) require_unmodified(instruction, true);
   constant_below_ = op.built_in && !is_graph() ? began_at_ : 0;
   const Frame frame(core_, "the vjp of ", op.name, !op.built_in);
   const Call call = call_of(instruction);
   const Differentiating differentiating(core_.executor, call);
-  Backward b = Access::backward(*this, instruction, std::move(dy), is_unexpanded);
+  Backward b = Access::backward(*this, instruction, needed, std::move(dy), is_unexpanded);
   if constexpr (kMutation) {
     if (const MutatorCall mutate; mutate) mutate->begin(op, instruction.attributes(), is_graph());
   }
@@ -275,21 +281,19 @@ bool Pass::differentiate(Instruction& instruction) {
 }
 
 Var Pass::cotangent(SlotId x) {
-  Cotangent& c = entry(x);
-  if (c.state == State::empty) return Var();
-  expand(c, x);
-  return Access::var(core_, c.value);
+  if (entry(x).state == State::empty) return Var();
+  expand(x);
+  return Access::var(core_, entry(x).value);
 }
 
 void Pass::finish() {
   if (kind_ == PassKind::gradients) {
     // Those of parameters whose gradients another pass is writing.
     for (const auto& leaf : core_.recording.leaves()) {
-      Cotangent& c = entry(leaf->slot);
-      if (c.state == State::empty) continue;
-      expand(c, leaf->slot);
+      if (entry(leaf->slot).state == State::empty) continue;
+      expand(leaf->slot);
       ParameterState& p = *leaf->parameter;
-      copy(core_.values.view(core_.values[c.value]), p.grad_view(),
+      copy(core_.values.view(core_.values[entry(leaf->slot).value]), p.grad_view(),
            p.has_grad ? Write::accumulate : Write::assign);
       p.has_grad = true;
     }
@@ -373,19 +377,16 @@ void Pass::flush() {
 
 Var Pass::expanded(const Var& v, const Shape& shape) { return apply(Expand{shape}, v); }
 
-void Pass::expand(Cotangent& c, SlotId operand) {
-  if (c.state != State::unexpanded) return;
-  Var full = expanded(Access::var(core_, c.value), core_.values[operand].shape);
+void Pass::expand(SlotId operand) {
+  if (entry(operand).state != State::unexpanded) return;
+  const Var full = expanded(Access::var(core_, entry(operand).value), core_.values[operand].shape);
   flush();
-  Cotangent& again = entry(operand);  // the table may have grown
-  core_.release(std::exchange(again.value, Access::index(full)));
-  core_.hold(again.value);
-  again.state = State::full;
+  set(operand, Access::index(full), State::full);
 }
 
 void Pass::set(SlotId operand, SlotId value, State state) {
   Slot& v = core_.values[value];
-  if (v.depends && !is_graph()) {
+  if (v.depends && !is_graph()) [[unlikely]] {
     // What a callback returns is a constant here: another name for the same memory.
     const SlotId constant =
         core_.values.create({v.dtype, v.shape}, Origin::constant, kOnNothing, core_.recording.number());
@@ -413,11 +414,8 @@ void Pass::set(SlotId operand, SlotId value, State state) {
 void Pass::add(SlotId operand, const Var& v, bool is_sole) {
   const SlotId value = Access::index(v);
   // Sole: named by v, and held as the pending call's result.
-  const auto is_pending_alone = [&] {
-    return pending_->y == value && is_sole && core_.values[value].handles == 2 && !is_graph();
-  };
-  if (pending_ && !is_pending_alone()) flush();
-  const bool is_pending = pending_ != nullptr;
+  bool is_pending = pending_ && pending_->y == value && is_sole && core_.values[value].handles == 2;
+  if (pending_ && !is_pending) flush();
   if (!is_pending && !core_.values[value].data) Access::throw_no_value(name_, core_.values[value]);
 
   // Executes the pending call, or copies v, into memory that is there.
@@ -425,36 +423,43 @@ void Pass::add(SlotId operand, const Var& v, bool is_sole) {
     if (is_pending) return run_pending(&to, write);
     const Accumulate op;
     const ConstView from = core_.values.view(core_.values[value]);
-    core_.executor.run_into({&op_info<Accumulate>, &op, {&value, 1}, operand, 0, nullptr}, {&from, 1}, to, write);
+    core_.executor.run_into({&op_info<Accumulate>, &op, {&value, 1}, operand, 0, nullptr}, {&from, 1}, to,
+                            write);
+  };
+  // Gives the pending call's result memory of its own.
+  const auto compute = [&] {
+    if (std::exchange(is_pending, false)) run_pending(nullptr, Write::assign);
   };
 
-  if (Slot& slot = core_.values[operand]; kind_ == PassKind::gradients && slot.origin == Origin::parameter) {
-    ParameterState& p = *slot.leaf->parameter;
-    if (acquire_gradient(slot.leaf->parameter)) {
-      put(p.grad_view(), p.has_grad ? Write::accumulate : Write::assign);
-      p.has_grad = true;
+  const Slot& slot = core_.values[operand];
+  if (kind_ == PassKind::gradients && slot.origin == Origin::parameter) {
+    const std::shared_ptr<ParameterState> p = slot.leaf->parameter;
+    if (acquire_gradient(p)) {
+      put(p->grad_view(), p->has_grad ? Write::accumulate : Write::assign);
+      p->has_grad = true;
       return;
     }
   }
+  if (is_graph()) compute();  // and lists it
   switch (entry(operand).state) {
     case State::empty:
-      if (is_pending) flush();
+      compute();
       return set(operand, value, State::full);
     case State::unexpanded:
-      if (is_pending) flush();
-      expand(entry(operand), operand);
-      return add(operand, v, false);
+      compute();
+      expand(operand);
+      break;
     case State::full:
       break;
   }
-  const Cotangent& c = entry(operand);
-  Slot& sum = core_.values[c.value];
+  const SlotId sum = entry(operand).value;
+  Slot& s = core_.values[sum];
   // Only what nobody else reads is written to: no Var, no instruction, no other shape of the same memory.
-  if (!is_graph() && sum.handles == 1 && sum.uses == 0 && sum.buffer && sum.buffer->owners == 1) {
-    return put(core_.values.mutable_view(sum), Write::accumulate);
+  if (!is_graph() && s.handles == 1 && s.uses == 0 && s.buffer && s.buffer->owners == 1) {
+    return put(core_.values.mutable_view(s), Write::accumulate);
   }
-  if (is_pending) flush();
-  const Var total = apply(Accumulate{}, Access::var(core_, c.value), v);
+  compute();
+  const Var total = apply(Accumulate{}, Access::var(core_, sum), v);
   flush();
   set(operand, Access::index(total), State::full);
 }

@@ -120,13 +120,16 @@ class Pass {
 
  private:
   friend struct Tamper;
+  /// What the pass knows of a slot, to be changed. Valid until the next call: the table grows.
   Cotangent& entry(SlotId i);
+  Cotangent& new_entry(SlotId i);
+  /// The same to be read, null when it knows nothing.
   const Cotangent* find(SlotId i) const;
   /// Makes a value the cotangent of a slot, in place of what is there.
   void set(SlotId operand, SlotId value, Cotangent::State state);
   void clear(Cotangent& c, SlotId operand) noexcept;
   /// Makes an unexpanded cotangent full.
-  void expand(Cotangent& c, SlotId operand);
+  void expand(SlotId operand);
   /// Hands a result's cotangent on to the operands. @returns whether there was one
   bool differentiate(Instruction& instruction);
   /// Executes the pending call into a destination, or into memory of its own when there is none.

@@ -5,10 +5,13 @@
 namespace xgrad {
 namespace detail {
 
-Backward Access::backward(Pass& pass, const Instruction& instruction, Var dy, bool is_unexpanded) {
+Backward Access::backward(Pass& pass, const Instruction& instruction, std::uint32_t needed, Var dy,
+                          bool is_unexpanded) {
   Backward b;
   b.pass_ = &pass;
   b.instruction_ = &instruction;
+  b.needed_ = needed;
+  b.operand_count_ = instruction.operand_count;
   b.dy_ = std::move(dy);
   b.dy_is_unexpanded_ = is_unexpanded;
   return b;
@@ -19,19 +22,10 @@ Backward Access::backward(Pass& pass, const Instruction& instruction, Var dy, bo
 using detail::Access;
 using detail::Instruction;
 using detail::Slot;
-using detail::SlotId;
 
-namespace {
-
-SlotId operand_of(const Instruction& instruction, int i) {
-  if (i < 0 || i >= instruction.operand_count) {
-    throw Error(
-        detail::text(instruction.op->name, ": vjp names operand ", i, " of ", instruction.operand_count));
-  }
-  return instruction.operands[i];
+void Backward::throw_no_operand(int i) const {
+  throw Error(detail::text(instruction_->op->name, ": vjp names operand ", i, " of ", operand_count_));
 }
-
-}  // namespace
 
 const Var& Backward::dy() {
   if (std::exchange(dy_is_unexpanded_, false)) dy_ = pass_->expanded(dy_, y_shape());
@@ -39,15 +33,14 @@ const Var& Backward::dy() {
 }
 
 bool Backward::create_graph() const { return pass_->is_graph(); }
-int Backward::operand_count() const { return instruction_->operand_count; }
 
 Var Backward::x(int i) const {
-  const SlotId x = operand_of(*instruction_, i);
+  if (i < 0 || i >= operand_count_) throw_no_operand(i);
   if (!(instruction_->op->all_reads & reads_x(i))) {
     throw Error(
         detail::text(instruction_->op->name, ": vjp reads x(", i, "), which its `reads` does not name"));
   }
-  return Access::var(pass_->core(), x);
+  return Access::var(pass_->core(), instruction_->operands[i]);
 }
 
 Var Backward::y() const {
@@ -58,29 +51,31 @@ Var Backward::y() const {
 }
 
 const Shape& Backward::x_shape(int i) const {
-  return pass_->core().values[operand_of(*instruction_, i)].shape;
+  if (i < 0 || i >= operand_count_) throw_no_operand(i);
+  return pass_->core().values[instruction_->operands[i]].shape;
 }
 const Shape& Backward::y_shape() const { return pass_->core().values[instruction_->y].shape; }
 
-bool Backward::Cotangent::needed() const {
-  return backward_.pass_->needs(operand_of(*backward_.instruction_, operand_));
+bool Backward::Cotangent::is_far_needed() const {
+  return backward_.pass_->needs(backward_.instruction_->operands[operand_]);
 }
 
 /// @throws unless v can be added to the operand's cotangent
 void Backward::Cotangent::require_fitting(const Var& v, bool broadcasts) const {
   const Instruction& instruction = *backward_.instruction_;
   const detail::TapeCore& core = backward_.pass_->core();
-  const Slot& operand = core.values[operand_of(instruction, operand_)];
+  const Slot& operand = core.values[instruction.operands[operand_]];
   const Slot& given = Access::current_slot(v, instruction.op->name);
+  if (Access::core(v) == &core && given.dtype == operand.dtype &&
+      (given.shape == operand.shape || (broadcasts && broadcasts_to(given.shape, operand.shape)))) {
+    return;
+  }
   if (Access::core(v) != &core) {
     throw TapeMismatch(
         detail::text(instruction.op->name, ": vjp gives a value of another tape for operand ", operand_));
   }
-  const bool fits = broadcasts ? broadcasts_to(given.shape, operand.shape) : given.shape == operand.shape;
-  if (!fits || given.dtype != operand.dtype) {
-    throw ShapeError(detail::text(instruction.op->name, ": vjp gives ", given.dtype, ' ', given.shape,
-                                  " for operand ", operand_, " of type ", operand.dtype, ' ', operand.shape));
-  }
+  throw ShapeError(detail::text(instruction.op->name, ": vjp gives ", given.dtype, ' ', given.shape,
+                                " for operand ", operand_, " of type ", operand.dtype, ' ', operand.shape));
 }
 
 void Backward::Cotangent::add(const Var& v, bool is_temporary) const {

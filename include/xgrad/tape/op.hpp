@@ -81,7 +81,7 @@ class Backward {
   /// Shape and dtype of operand i, and of the result, which are known without keeping values.
   const Shape& x_shape(int i) const;
   const Shape& y_shape() const;
-  int operand_count() const;
+  int operand_count() const { return operand_count_; }
   /// Whether the gradient is itself recorded, to be differentiated again.
   bool create_graph() const;
 
@@ -103,11 +103,14 @@ class Backward {
     /// @throws Error while the gradient is itself recorded: add a broadcast_to then.
     void add_broadcast(const Var& v) const;
     /// Whether anybody needs it, for the rare vjp that can save more than its last op.
-    bool needed() const;
+    bool needed() const { return operand_ < 31 ? (backward_.needed_ >> operand_ & 1) != 0 : is_far_needed(); }
 
    private:
     friend class Backward;
-    Cotangent(Backward& backward, int operand) : backward_(backward), operand_(operand) {}
+    Cotangent(Backward& backward, int operand) : backward_(backward), operand_(operand) {
+      if (operand < 0 || operand >= backward.operand_count()) backward.throw_no_operand(operand);
+    }
+    bool is_far_needed() const;
     void add(const Var& v, bool is_temporary) const;
     void require_fitting(const Var& v, bool broadcasts) const;
     Backward& backward_;
@@ -118,8 +121,11 @@ class Backward {
  private:
   friend struct detail::Access;
   Backward() = default;
+  [[noreturn]] void throw_no_operand(int i) const;
   detail::Pass* pass_ = nullptr;
   const detail::Instruction* instruction_ = nullptr;
+  std::uint32_t needed_ = 0;  // operands 0 to 30 whose cotangents are needed, as bits
+  int operand_count_ = 0;
   Var dy_;
   bool dy_is_unexpanded_ = false;
 };
