@@ -1,5 +1,5 @@
 // The case table: a row for every op and every public function of include/xgrad/ops. The tests of this folder
-// make of each row what ops have in common; what is special about an op is tested in tests/ops.
+// make of each row what ops have in common; what is special about an op is tested in tests/unit/ops.
 //
 //     unary("exp", exp, std::exp),                      // name, function, its value for one number
 //     unary("log", log, std::log, positive),            // and the domain to take inputs from

@@ -1,8 +1,8 @@
 # One step of the consumer tests; tests/system/consumers/CMakeLists.txt gives the variables.
 #   cmake -D STEP=add_subdirectory|install|find_package|pkg_config -D KIND=static|shared ... -P run.cmake
 # The library is compiled once more, as a part of the add_subdirectory project, with the kernels for baseline
-# x86-64 alone to save time: static and shared objects are the same, so its other kind costs a link. The kind of the build under test is installed from that build,
-# the other kind from the add_subdirectory project.
+# x86-64 alone to save time: static and shared objects are the same, so its other kind costs a link. The kind of the
+# build under test is installed from that build, the other kind from the add_subdirectory project.
 cmake_minimum_required(VERSION 3.25)
 
 set(prefix "${WORK}/moved here ${KIND}")
