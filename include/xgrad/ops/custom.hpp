@@ -85,7 +85,7 @@ struct Elementwise {
     if (!b.create_graph()) {
       b.dx(0) += xgrad::apply(ElementwiseGrad<Name, Derivative>{derivative}, b.donate_dy(), b.x(0), b.y());
     } else if constexpr (std::is_invocable_r_v<Var, Derivative, Var, Var>) {
-      b.dx(0) += cotangent_mul(b.dy(), derivative(b.x(0), b.y()));
+      b.dx(0) += multiply_no_nan(derivative(b.x(0), b.y()), b.dy());
     } else {
       throw NotDifferentiable(text(name, ": has no second derivative; its derivative does not take a Var"));
     }
@@ -168,7 +168,7 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
   template <int kOperand>
   void differentiate(Backward& b) const {
     using Slope = DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>, kBy..., kOperand>;
-    b.dx(kOperand) += [&] { return cotangent_mul(b.dy(), xgrad::apply(Slope{function}, b.x(kOperands)...)); };
+    b.dx(kOperand) += [&] { return multiply_no_nan(xgrad::apply(Slope{function}, b.x(kOperands)...), b.dy()); };
   }
 };
 
