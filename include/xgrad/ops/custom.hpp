@@ -38,7 +38,6 @@
 #include "xgrad/support/text.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/tape.hpp"
-#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad {
 
@@ -51,16 +50,6 @@ struct OpName {
 
 // Below it is xgrad::apply: for ops made of types of the standard library apply alone is std::apply too.
 namespace detail {
-
-template <class Body>
-void with_float_type(DType dtype, Body&& body) {
-  dispatch_floating(dtype, [&]<class T>() { body(T{}); });
-}
-
-template <class T>
-void put_element(T& out, T value, Write write) {
-  store(out, value, write);
-}
 
 template <OpName Name, class Derivative>
 struct ElementwiseGrad;
