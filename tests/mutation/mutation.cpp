@@ -206,7 +206,7 @@ class Comparison : public Mutant {
  private:
   Var replace(const Var& v, const Var& faulty) override {
     const Array a = v.array<double>();
-    const Array b = faulty ? faulty.array<double>() : Array(xt::zeros_like(a));
+    const Array b = faulty.defined() ? faulty.array<double>() : Array(xt::zeros_like(a));
     idle = idle && std::equal(a.begin(), a.end(), b.begin(), [](double x, double y) { return x == y; });
     return v;
   }
