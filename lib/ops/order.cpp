@@ -9,6 +9,7 @@
 #include "lib/ops/index.hpp"
 #include "lib/ops/registry.hpp"
 #include "xgrad/ops/shape.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
@@ -90,10 +91,12 @@ struct ArgSort {
   void describe(std::ostream& out) const { out << "count=" << count << (descending ? ", descending" : ""); }
 };
 
+// The functions below reshape and transpose x as a constant: what they find has no derivative.
+
 template <class Which>
 Var arg_extremum(const Var& x, std::optional<int> axis, bool keepdims) {
   if (axis) return apply(ArgExtremum<Which>{normalize_axis(Which::name, *axis, x.rank()), keepdims}, x);
-  const Var place = apply(ArgExtremum<Which>{0, false}, reshape(x, {-1}));
+  const Var place = apply(ArgExtremum<Which>{0, false}, reshape(stop_gradient(x), {-1}));
   Shape ones;
   for (int i = 0; i < x.rank() && keepdims; ++i) ones.push_back(1);
   return reshape(place, ones);
@@ -101,7 +104,7 @@ Var arg_extremum(const Var& x, std::optional<int> axis, bool keepdims) {
 
 /// The indices of the first `count` elements along an axis.
 Var first_indices(const Var& x, std::int64_t count, int axis, bool descending) {
-  return swapaxes(apply(ArgSort{count, descending}, swapaxes(x, axis, -1)), axis, -1);
+  return swapaxes(apply(ArgSort{count, descending}, swapaxes(stop_gradient(x), axis, -1)), axis, -1);
 }
 
 }  // namespace
