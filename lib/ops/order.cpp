@@ -102,7 +102,7 @@ Var arg_extremum(const Var& x, std::optional<int> axis, bool keepdims) {
   return reshape(place, ones);
 }
 
-/// The indices of the first `count` elements along an axis.
+/// The indices of the first `count` elements along an axis. No derivative passes, so x may be stale.
 Var first_indices(const Var& x, std::int64_t count, int axis, bool descending) {
   return swapaxes(apply(ArgSort{count, descending}, swapaxes(stop_gradient(x), axis, -1)), axis, -1);
 }
