@@ -91,8 +91,6 @@ struct ArgSort {
   void describe(std::ostream& out) const { out << "count=" << count << (descending ? ", descending" : ""); }
 };
 
-// The functions below reshape and transpose x as a constant: what they find has no derivative.
-
 template <class Which>
 Var arg_extremum(const Var& x, std::optional<int> axis, bool keepdims) {
   if (axis) return apply(ArgExtremum<Which>{normalize_axis(Which::name, *axis, x.rank()), keepdims}, x);
