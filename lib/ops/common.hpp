@@ -20,11 +20,6 @@
 
 namespace xgrad::detail {
 
-template <class F>
-void dispatch(DType dtype, F&& f) {
-  dispatch_floating(dtype, f);
-}
-
 /// @throws DTypeError unless an operand is bool; `operand` is its name in errors.
 inline void require_bool(const char* op, const char* operand, DType dtype) {
   if (dtype != DType::boolean) throw DTypeError(text(op, ": the ", operand, " is ", dtype, ", not bool"));

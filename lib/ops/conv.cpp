@@ -1,5 +1,5 @@
-// Three ops that are each other's derivatives. With the trilinear form t(x, w, u) = sum(u conv2d(x, w)), each
-// is the derivative of t with respect to one operand, given the other two.
+// Convolutions: three ops that are each other's derivatives. Each is the derivative of the trilinear form
+// t(x, w, u) = sum(u conv2d(x, w)) in one of x, w and u, given the other two.
 #include "xgrad/ops/conv.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 
 using detail::text;
 
-/// What the three have in common: their attributes, and with them all extents but those of the operands.
+/// The attributes of all three.
 struct Convolution {
   Window window;
   std::int64_t groups, height, width;  // of the image
@@ -56,7 +56,7 @@ struct ConvPlan {
     shares = std::min(images, kShares);
   }
 
-  /// The extent that the product sums over: the number of weights of one output.
+  /// The inner extent of the product: the number of weights of one output.
   std::int64_t inner() const { return channels.count * window.extent[0] * window.extent[1]; }
   /// Whether the image is its own matrix of columns.
   bool is_direct() const {
@@ -66,7 +66,7 @@ struct ConvPlan {
   std::int64_t image_size() const { return channels.count * channels.height * channels.width; }
   std::int64_t columns_size() const { return is_direct() ? 0 : inner() * rows * out_width; }
   std::int64_t weights() const { return groups * outputs * inner(); }
-  /// Of the matrix products, which are of the same size for all three ops.
+  /// Of the matrix products, which have one size for all three ops.
   double flops() const { return 2.0 * static_cast<double>(images * pixels * weights()); }
 
   struct Block {
@@ -105,7 +105,7 @@ std::size_t bytes(std::int64_t elements, DType dtype) {
 struct ConvWeightGrad;
 struct ConvTranspose2d;
 
-/// y of x and w, and of the bias when there is one.
+/// y from x and w, and from the bias if there is one.
 struct Conv2d : Convolution {
   static constexpr const char* name = "conv2d";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0), kReadsNothing};
@@ -137,10 +137,11 @@ struct Conv2d : Convolution {
     });
   }
   double flops(Operands x, const Shape& y) const { return plan(x, y).flops(); }
+  // dx = conv_transpose2d(u, w), dw = weight_grad(x, u), db = the sum of u over all axes but the channels
   void vjp(Backward& b) const;
 };
 
-/// x of y and w.
+/// The adjoint of conv2d in x: x from y and w.
 struct ConvTranspose2d : Convolution {
   static constexpr const char* name = "conv_transpose2d";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
@@ -168,10 +169,11 @@ struct ConvTranspose2d : Convolution {
     });
   }
   double flops(Operands x, const Shape& y) const { return plan(x, y).flops(); }
+  // dy = conv2d(u, w), dw = weight_grad(u, y)
   void vjp(Backward& b) const;
 };
 
-/// w of x and y.
+/// The adjoint of conv2d in w: w from x and y.
 struct ConvWeightGrad : Convolution {
   static constexpr const char* name = "conv2d_weight_grad";
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
@@ -185,7 +187,7 @@ struct ConvWeightGrad : Convolution {
     const ConvPlan c = plan(x);
     return bytes(c.shares * (c.columns_size() + c.weights()), x[0].dtype);
   }
-  // Each share adds up a sum of its own, whatever thread it runs on; then these are added in their order.
+  // Each share has a sum of its own, on whatever thread it runs; the sums are added in their order.
   template <class T>
   void eval(Operands x, View dw, Write write, void* workspace) const {
     const ConvPlan c = plan(x);
@@ -210,6 +212,7 @@ struct ConvWeightGrad : Convolution {
     }
   }
   double flops(Operands x, const Shape&) const { return plan(x).flops(); }
+  // With v the cotangent of w: dx = conv_transpose2d(y, v), dy = conv2d(x, v)
   void vjp(Backward& b) const {
     b.dx(0) += apply(ConvTranspose2d{*this}, b.x(1), b.dy());
     b.dx(1) += apply(Conv2d{*this}, b.x(0), b.dy());
@@ -229,7 +232,7 @@ void ConvTranspose2d::vjp(Backward& b) const {
 
 // Checks --------------------------------------------------------------------------------------------------
 
-/// The convolution of an image (of yet unknown extents) with a window, from a function's options.
+/// The attributes from the options of a function and the shape of w; the extents of the image are set later.
 /// @throws ShapeError
 template <class Options>
 Convolution convolution(const char* op, const Shape& w, const Options& o) {
@@ -250,7 +253,7 @@ Convolution convolution(const char* op, const Shape& w, const Options& o) {
           0};
 }
 
-/// @throws ShapeError unless the image holds a window.
+/// @throws ShapeError unless the window fits into the image.
 void require_room(const char* op, const Convolution& c, const Shape& x, const Shape& w) {
   if (c.out_height() > 0 && c.out_width() > 0) return;
   throw ShapeError(text(op, ": the window of w ", w, " does not fit into x ", x));

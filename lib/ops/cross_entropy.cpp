@@ -176,13 +176,13 @@ struct SoftmaxCrossEntropyGrad : RowLoss {
     }
     b.dx(0) += [&] { return detail::softmax_grad(w * total * share(b.x(2), rows), p, 1); };
     b.dx(1) += [&] { return (sum(w * p, 1, true) - w) * share(b.x(2), rows); };
-    b.dx(2) += [&] { return of(w * (cotangent_mul(total, p) - t), rows); };
+    b.dx(2) += [&] { return of(w * (multiply_no_nan(p, total) - t), rows); };
   }
 };
 
 void SoftmaxCrossEntropy::vjp(Backward& b) const {
   b.dx(0) += apply(SoftmaxCrossEntropyGrad{reduction}, b.x(0), b.x(1), b.dy(), b.x(2));
-  b.dx(1) += [&] { return -cotangent_mul(share(b.dy(), b.x_shape(0)[0]), log_softmax(b.x(0))); };
+  b.dx(1) += [&] { return -multiply_no_nan(log_softmax(b.x(0)), share(b.dy(), b.x_shape(0)[0])); };
 }
 
 // Options -------------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ Var reduced_rows(const Var& losses, const Var& total, Reduction reduction) {
 }
 
 Var log_likelihood(const Var& log_p, const Targets& targets, Reduction reduction) {
-  return reduced_rows(-sum(cotangent_mul(targets.rows, log_p), 1), targets.total, reduction);
+  return reduced_rows(-sum(multiply_no_nan(log_p, targets.rows), 1), targets.total, reduction);
 }
 
 }  // namespace

@@ -86,14 +86,14 @@ struct LinearRecurrence : Direction {
   void eval(Operands x, View y, Write write) const {
     scan(extents(y), reverse, 0, y.as<T>(), write,
          [a = x[0].as<T>(), b = x[1].as<T>()](std::int64_t at, double value) {
-           return static_cast<double>(b[at]) + functions::cotangent_mul(value, static_cast<double>(a[at]));
+           return static_cast<double>(b[at]) + functions::multiply_no_nan(static_cast<double>(a[at]), value);
          });
   }
   // With v[i] = dy[i] + a[i + 1] v[i + 1]: da[i] = v[i] y[i - 1], db = v
   void vjp(Backward& b) const {
     const Direction back = turned();
     const Var v = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
-    b.dx(0) += [&] { return cotangent_mul(v, previous(b.y(), 0)); };
+    b.dx(0) += [&] { return multiply_no_nan(previous(b.y(), 0), v); };
     b.dx(1) += v;
   }
 };
@@ -101,7 +101,7 @@ struct LinearRecurrence : Direction {
 void CumProd::vjp(Backward& b) const {
   const Direction back = turned();
   const Var v = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
-  b.dx(0) += cotangent_mul(v, previous(b.y(), 1));
+  b.dx(0) += multiply_no_nan(previous(b.y(), 1), v);
 }
 
 }  // namespace

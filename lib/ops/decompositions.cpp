@@ -48,7 +48,7 @@ TensorType packed(const char* op, Operands x, std::int64_t row) {
 
 /// The lower triangle of x with half of the diagonal. A symmetric x is this plus its transpose.
 Var half_lower(const Var& x) {
-  return cotangent_mul(detail::by_triangle(x, x.shape()[x.rank() - 1], 1, 0.5, 0), x);
+  return multiply_no_nan(x, detail::by_triangle(x, x.shape()[x.rank() - 1], 1, 0.5, 0));
 }
 
 Var plus_transpose(const Var& x) { return x + swap_axes(x); }
@@ -144,13 +144,13 @@ struct EighPacked {
                        [&](const T* a, T* values) { return lapack::eigh(e.n, a, values, values + e.n); });
   }
   // With T[i][j] = (v' dv - dv' v)[i][j] / 2 / (w[j] - w[i]): da = v (T + diag(dw)) v'. Where dv = 0,
-  // cotangent_div gives T = 0, also for equal values.
+  // xdivy gives T = 0, also for equal values.
   void vjp(Backward& b) const {
     const MatrixExtents e(b.x_shape(0));
     const auto [w, v] = parts(b.y(), e.n);
     const auto [dw, dv] = parts(b.dy(), e.n);
     const Var one = detail::eye(v, e.n);
-    const Var turn = cotangent_div(0.5 * minus_transpose(matmul(v, dv, true, false)), w - swap_axes(w) + one);
+    const Var turn = xdivy(0.5 * minus_transpose(matmul(v, dv, true, false)), w - swap_axes(w) + one);
     b.dx(0) += matmul(matmul(v, turn + one * dw), v, false, true);
   }
 };
@@ -187,14 +187,14 @@ struct SvdPacked {
     const Var one = detail::eye(s, e.k), column = swap_axes(s);
     const Var utu = matmul(u, du, true, false), vtv = matmul(vh, dvh, false, true);
     const Var gap = (s - column) * (s + column) + one;
-    const Var inner = cotangent_div(minus_transpose(utu), gap) * s +
-                      column * cotangent_div(minus_transpose(vtv), gap) + one * ds;
+    const Var inner =
+        xdivy(minus_transpose(utu), gap) * s + column * xdivy(minus_transpose(vtv), gap) + one * ds;
     Var left = matmul(u, inner);
     // The parts of du and dvh outside the span of the singular vectors.
-    if (e.m > e.k) left = left + cotangent_div(du - matmul(u, utu), s);
+    if (e.m > e.k) left = left + xdivy(du - matmul(u, utu), s);
     const Var dx = matmul(left, vh);
     if (e.n > e.k) {
-      b.dx(0) += dx + matmul(u, cotangent_div(dvh - matmul(vtv, vh, true, false), column));
+      b.dx(0) += dx + matmul(u, xdivy(dvh - matmul(vtv, vh, true, false), column));
     } else {
       b.dx(0) += dx;
     }

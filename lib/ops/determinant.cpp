@@ -137,7 +137,7 @@ struct Cofactors {
 };
 
 void Det::vjp(Backward& b) const {
-  b.dx(0) += cotangent_mul(detail::as_matrices(b.dy()), apply(Cofactors{}, b.x(0)));
+  b.dx(0) += multiply_no_nan(apply(Cofactors{}, b.x(0)), detail::as_matrices(b.dy()));
 }
 
 /// The derivative of the cofactors of operand 0 along operand 1: a linear map that is its own transpose.
@@ -198,7 +198,7 @@ struct SlogdetLogAbs {
   }
   void vjp(Backward& b) const {
     const Var a = b.x(0), one = detail::eye(a, a.shape()[a.rank() - 1]);
-    b.dx(0) += cotangent_mul(detail::as_matrices(b.dy()), detail::lu_solve(a, b.x(1), one, true));
+    b.dx(0) += multiply_no_nan(detail::lu_solve(a, b.x(1), one, true), detail::as_matrices(b.dy()));
   }
 };
 

@@ -86,9 +86,9 @@ struct Derivative<functions::Mul> {
   // dx = u y, dy = u x; the last of them may write over u.
   static void vjp(Backward& b) {
     const int last = b.dx(0).needed() ? 0 : 1;
-    if (last == 0) b.dx(1) += [&] { return sum_to(cotangent_mul(b.dy(), b.x(0)), b.x_shape(1)); };
+    if (last == 0) b.dx(1) += [&] { return sum_to(multiply_no_nan(b.x(0), b.dy()), b.x_shape(1)); };
     const bool large = b.x_shape(1 - last) == b.y_shape();
-    b.dx(last) += sum_to(cotangent_mul(large ? b.donate_unexpanded_dy() : b.donate_dy(), b.x(1 - last)),
+    b.dx(last) += sum_to(multiply_no_nan(b.x(1 - last), large ? b.donate_unexpanded_dy() : b.donate_dy()),
                          b.x_shape(last));
   }
 };
@@ -98,36 +98,39 @@ struct Derivative<functions::Div> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(1) | kReadsOutput};
   // With z = x / y: dx = u / y, dy = -u z / y
   static void vjp(Backward& b) {
-    b.dx(0) += [&] { return sum_to(cotangent_div(b.dy(), b.x(1)), b.x_shape(0)); };
-    b.dx(1) += [&] { return sum_to(-cotangent_div(cotangent_mul(b.dy(), b.y()), b.x(1)), b.x_shape(1)); };
+    b.dx(0) += [&] { return sum_to(xdivy(b.dy(), b.x(1)), b.x_shape(0)); };
+    b.dx(1) += [&] { return sum_to(-xdivy(multiply_no_nan(b.y(), b.dy()), b.x(1)), b.x_shape(1)); };
   }
 };
 
 // Where u = 0 these two are 0 for every x, so their derivative in x is 0, also for an infinite cotangent.
 template <>
-struct Derivative<functions::CotangentMul> {
+struct Derivative<functions::MultiplyNoNan> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
+  // With w the cotangent of x u: du = w x, dx = w u
   static void vjp(Backward& b) {
-    b.dx(0) += [&] { return sum_to(cotangent_mul(b.dy(), b.x(1)), b.x_shape(0)); };
-    b.dx(1) += [&] { return sum_to(cotangent_product(b.x(0), b.dy()), b.x_shape(1)); };
+    b.dx(1) += [&] { return sum_to(multiply_no_nan(b.x(0), b.dy()), b.x_shape(1)); };
+    b.dx(0) += [&] { return sum_to(strong_zero_product(b.x(1), b.dy()), b.x_shape(0)); };
   }
 };
 
 template <>
-struct Derivative<functions::CotangentDiv> {
+struct Derivative<functions::Xdivy> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(1) | kReadsOutput};
+  // With w the cotangent of z = u / x: du = w / x, dx = -w z / x
   static void vjp(Backward& b) {
-    b.dx(0) += [&] { return sum_to(cotangent_div(b.dy(), b.x(1)), b.x_shape(0)); };
-    b.dx(1) += [&] { return sum_to(-cotangent_div(cotangent_product(b.y(), b.dy()), b.x(1)), b.x_shape(1)); };
+    b.dx(0) += [&] { return sum_to(xdivy(b.dy(), b.x(1)), b.x_shape(0)); };
+    b.dx(1) += [&] { return sum_to(-xdivy(strong_zero_product(b.y(), b.dy()), b.x(1)), b.x_shape(1)); };
   }
 };
 
 template <>
-struct Derivative<functions::CotangentProduct> {
+struct Derivative<functions::StrongZeroProduct> {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
+  // With w the cotangent of u v: du = w v, dv = w u
   static void vjp(Backward& b) {
-    b.dx(0) += [&] { return sum_to(cotangent_product(b.dy(), b.x(1)), b.x_shape(0)); };
-    b.dx(1) += [&] { return sum_to(cotangent_product(b.dy(), b.x(0)), b.x_shape(1)); };
+    b.dx(0) += [&] { return sum_to(strong_zero_product(b.dy(), b.x(1)), b.x_shape(0)); };
+    b.dx(1) += [&] { return sum_to(strong_zero_product(b.dy(), b.x(0)), b.x_shape(1)); };
   }
 };
 
@@ -139,6 +142,7 @@ Var share(const Var& x, const Var& y, const Var& chosen) {
 
 struct ExtremumDerivative {
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | kReadsOutput};
+  // dx and dy are u times the share of each.
   static void vjp(Backward& b) {
     b.dx(0) += [&] { return sum_to(b.dy() * share(b.x(0), b.x(1), b.y()), b.x_shape(0)); };
     b.dx(1) += [&] { return sum_to(b.dy() * share(b.x(1), b.x(0), b.y()), b.x_shape(1)); };
@@ -159,12 +163,12 @@ struct Derivative<functions::Pow> {
     b.dx(0) += [&] {
       const Var x = b.x(0), y = b.x(1), constant = equal(y, zero);
       const Var slope = y * pow(x, where(constant, one, y - one));
-      return sum_to(where(constant, zero, cotangent_mul(b.dy(), slope)), b.x_shape(0));
+      return sum_to(where(constant, zero, multiply_no_nan(slope, b.dy())), b.x_shape(0));
     };
     b.dx(1) += [&] {
       const Var x = b.x(0), constant = equal(x, zero);
       const Var slope = b.y() * log(where(constant, one, x));
-      return sum_to(where(constant, zero, cotangent_mul(b.dy(), slope)), b.x_shape(1));
+      return sum_to(where(constant, zero, multiply_no_nan(slope, b.dy())), b.x_shape(1));
     };
   }
 };
@@ -179,7 +183,7 @@ struct Derivative<functions::Hypot> {
     for (int i : {0, 1}) {
       b.dx(i) += [&] {
         const Var slope = where(origin, zero, b.x(i) / b.y());
-        return sum_to(cotangent_mul(b.dy(), slope), b.x_shape(i));
+        return sum_to(multiply_no_nan(slope, b.dy()), b.x_shape(i));
       };
     }
   }
@@ -192,8 +196,8 @@ struct Derivative<functions::Atan2> {
   static void vjp(Backward& b) {
     const Var y = b.x(0), x = b.x(1), zero = scalar_like(b.dy(), 0);
     const Var r = hypot(y, x), origin = equal(r, zero);
-    b.dx(0) += [&] { return sum_to(cotangent_mul(b.dy(), where(origin, zero, x / r / r)), b.x_shape(0)); };
-    b.dx(1) += [&] { return sum_to(cotangent_mul(b.dy(), where(origin, zero, -y / r / r)), b.x_shape(1)); };
+    b.dx(0) += [&] { return sum_to(multiply_no_nan(where(origin, zero, x / r / r), b.dy()), b.x_shape(0)); };
+    b.dx(1) += [&] { return sum_to(multiply_no_nan(where(origin, zero, -y / r / r), b.dy()), b.x_shape(1)); };
   }
 };
 

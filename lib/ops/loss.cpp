@@ -2,6 +2,7 @@
 #include "lib/ops/loss.hpp"
 
 #include <initializer_list>
+#include <utility>
 
 #include "lib/ops/common.hpp"
 #include "xgrad/ops/activation.hpp"
@@ -81,7 +82,10 @@ Var detail::reduced(const Var& losses, Reduction reduction) {
 Var binary_cross_entropy(const Var& p, const Var& target, const BinaryCrossEntropyOptions& options) {
   constexpr const char* op = "binary_cross_entropy";
   require_alike(op, {{"p", p}, {"target", target}});
-  const Var losses = -(cotangent_mul(target, log(p)) + cotangent_mul(1 - target, log1p(-p)));
+  // Term by term: compilers differ in the order in which they evaluate arguments, and with it in bits.
+  Var log_miss = log1p(-p);
+  Var negative = multiply_no_nan(std::move(log_miss), 1 - target);
+  const Var losses = -(multiply_no_nan(log(p), target) + std::move(negative));
   return reduced(weighted(op, "weight", losses, options.weight), options.reduction);
 }
 
@@ -89,7 +93,10 @@ Var binary_cross_entropy_with_logits(const Var& logits, const Var& target, const
   constexpr const char* op = "binary_cross_entropy_with_logits";
   require_alike(op, {{"logits", logits}, {"target", target}});
   const Var positive = weighted(op, "pos_weight", target, options.pos_weight);
-  const Var losses = cotangent_mul(positive, softplus(-logits)) + cotangent_mul(1 - target, softplus(logits));
+  // Term by term, as in binary_cross_entropy.
+  Var alarm = softplus(logits);
+  Var negative = multiply_no_nan(std::move(alarm), 1 - target);
+  const Var losses = multiply_no_nan(softplus(-logits), positive) + std::move(negative);
   return reduced(weighted(op, "weight", losses, options.weight), options.reduction);
 }
 
@@ -114,7 +121,7 @@ Var smooth_l1(const Var& prediction, const Var& target, double beta, Reduction r
 
 Var kl_divergence(const Var& log_p, const Var& target, Reduction reduction) {
   require_alike("kl_divergence", {{"log_p", log_p}, {"target", target}});
-  return reduced(cotangent_mul(target, log(target) - log_p), reduction);
+  return reduced(multiply_no_nan(log(target) - log_p, target), reduction);
 }
 
 Var hinge_loss(const Var& score, const Var& target, double margin, Reduction reduction) {

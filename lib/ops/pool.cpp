@@ -1,3 +1,4 @@
+// Pooling, and its adjoints as ops.
 #include "xgrad/ops/pool.hpp"
 
 #include <algorithm>
@@ -12,7 +13,7 @@ namespace {
 
 using detail::text;
 
-/// What pooling ops have in common: their attributes, and the way through the windows.
+/// The attributes of a pooling op, and loops over its windows.
 struct Pooling {
   Window window;
   std::int64_t height, width;  // of the image
@@ -82,7 +83,7 @@ struct Pooling {
 
 std::int64_t planes_of(const View& v) { return v.shape()[0] * v.shape()[1]; }
 
-/// Of every window, v's element where x is largest: linear in v, piecewise constant in x.
+/// The element of v where x is largest, for every window: linear in v, piecewise constant in x.
 struct MaxPool2d : Pooling {
   static constexpr const char* name = "max_pool2d";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
@@ -95,10 +96,10 @@ struct MaxPool2d : Pooling {
       store(out[position], v[offset], write);
     });
   }
-  void vjp(Backward& b) const;
+  void vjp(Backward& b) const;  // dv = u where x is largest
 };
 
-/// The transpose in v: u goes where x is largest.
+/// The adjoint in v: adds u where x is largest.
 struct MaxPool2dGrad : Pooling {
   static constexpr const char* name = "max_pool2d_grad";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
@@ -111,12 +112,13 @@ struct MaxPool2dGrad : Pooling {
     for_each_largest(from, planes_of(dx),
                      [&](std::int64_t offset, std::int64_t position) { out[offset] += u[position]; });
   }
+  // du = the cotangent where x is largest
   void vjp(Backward& b) const { b.dx(0) += apply(MaxPool2d{*this}, b.dy(), b.x(1)); }
 };
 
 void MaxPool2d::vjp(Backward& b) const { b.dx(0) += apply(MaxPool2dGrad{*this}, b.dy(), b.x(1)); }
 
-/// One over what a window's sum is divided by.
+/// The factor of a window's sum: one over the number of its elements.
 struct Averaging : Pooling {
   bool count_include_pad;
   template <class T>
@@ -143,10 +145,10 @@ struct AvgPool2d : Averaging {
       store(out[position], sum * scale<T>(w), write);
     });
   }
-  void vjp(Backward& b) const;
+  void vjp(Backward& b) const;  // dx = u, divided and spread over each window
 };
 
-/// The transpose: every window's u is spread over the window.
+/// The adjoint: adds the u of every window to its elements.
 struct AvgPool2dGrad : Averaging {
   static constexpr const char* name = "avg_pool2d_grad";
   static constexpr Reads reads[] = {kReadsNothing};
@@ -163,12 +165,13 @@ struct AvgPool2dGrad : Averaging {
       }
     });
   }
+  // du = the mean of the cotangent in each window
   void vjp(Backward& b) const { b.dx(0) += apply(AvgPool2d{*this}, b.dy()); }
 };
 
 void AvgPool2d::vjp(Backward& b) const { b.dx(0) += apply(AvgPool2dGrad{*this}, b.dy()); }
 
-/// What a pooling function's options come to. @throws ShapeError
+/// The attributes from a function's options. @throws ShapeError
 template <class Options>
 Pooling pooling(const char* op, const Var& x, const Options& o) {
   const Shape& s = x.shape();

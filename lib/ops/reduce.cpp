@@ -77,7 +77,7 @@ struct Extremum : ReductionOp {
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
     const Var chosen = where(equal(x, y), detail::scalar_like(x, 1), detail::scalar_like(x, 0));
-    b.dx(0) += chosen * cotangent_div(u, apply(Sum{axes, true}, chosen));
+    b.dx(0) += chosen * xdivy(u, apply(Sum{axes, true}, chosen));
   }
 };
 
@@ -109,7 +109,7 @@ struct LogSumExp : ReductionOp {
   // dx = u exp(x - y)
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
-    b.dx(0) += cotangent_mul(u, exp(x - y));
+    b.dx(0) += multiply_no_nan(exp(x - y), u);
   }
 };
 

@@ -53,7 +53,7 @@ struct SoftmaxGrad : AxisOp {
     b.dx(0) += detail::softmax_grad(w, b.x(1), axis);
     b.dx(1) += [&] {
       const Var u = b.x(0), y = b.x(1);
-      return w * (u - sum(cotangent_mul(u, y), axis, true)) - u * sum(cotangent_mul(w, y), axis, true);
+      return w * (u - sum(multiply_no_nan(y, u), axis, true)) - u * sum(multiply_no_nan(y, w), axis, true);
     };
   }
 };
@@ -79,7 +79,7 @@ struct LogSoftmaxGrad : AxisOp {
   }
   // With w the cotangent and p = exp(y): du = w - sum(w p), dy = -w p sum(u)
   void vjp(Backward& b) const {
-    const Var &w = b.dy(), wp = cotangent_mul(w, exp(b.x(1)));
+    const Var &w = b.dy(), wp = multiply_no_nan(exp(b.x(1)), w);
     b.dx(0) += [&] { return w - sum(wp, axis, true); };
     b.dx(1) += [&] { return -(wp * sum(b.x(0), axis, true)); };
   }

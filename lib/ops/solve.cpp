@@ -108,7 +108,7 @@ struct TriangularSolve {
       const std::int64_t n = b.x_shape(0)[b.x_shape(0).rank() - 1];
       const Var mask = detail::by_triangle(g, n, options.upper ? 0 : -1, options.unit_diagonal ? 0 : -1,
                                            options.upper ? -1 : 0);
-      return sum_to(cotangent_mul(mask, product), b.x_shape(0));
+      return sum_to(multiply_no_nan(product, mask), b.x_shape(0));
     };
   }
   void describe(std::ostream& out) const {

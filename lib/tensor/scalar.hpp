@@ -33,7 +33,7 @@ T select(bool condition, T a, T b) {
   return condition ? a : b;
 }
 template <std::floating_point T>
-T step(T x) {
+T heaviside(T x) {
   return x > 0 ? T(1) : T(0);
 }
 template <std::floating_point T>
@@ -50,15 +50,15 @@ auto lanewise(F f, T... x) {
   return f(x...);
 }
 
-// u d and u / d for a cotangent u, but 0 where u is 0, whatever d is: nothing infinite or NaN comes back from
-// a branch that `where` did not take. For Vars they are the ops of these names.
+// x u and u / x for a cotangent u, but 0 where u is 0, for any x: nothing infinite or NaN comes back from a
+// branch that `where` did not take. For Vars they are the ops of these names.
 template <Numeric T>
-T cotangent_mul(const T& u, const T& d) {
-  return select(u == T(0), u, u * d);
+T multiply_no_nan(const T& x, const T& u) {
+  return select(u == T(0), u, u * x);
 }
 template <Numeric T>
-T cotangent_div(const T& u, const T& d) {
-  return select(u == T(0), u, u / d);
+T xdivy(const T& u, const T& x) {
+  return select(u == T(0), u, u / x);
 }
 
 // These names are found by argument-dependent lookup for batches and Vars, here for plain numbers.

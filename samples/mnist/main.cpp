@@ -36,7 +36,8 @@ struct Network {
 
  private:
   static nn::DenseOptions dense_options(const Options& o) {
-    nn::DenseOptions dense = o.init == "notebook" ? nn::notebook_dense() : nn::DenseOptions{};
+    nn::DenseOptions dense;
+    if (o.init == "notebook") dense.weight = nn::Init::normal(0.01), dense.bias = nn::Init::constant(0.01);
     if (o.init == "glorot") dense.weight = nn::Init::glorot();
     dense.l2 = o.reg;
     return dense;

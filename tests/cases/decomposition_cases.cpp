@@ -39,7 +39,7 @@ Matrix spread(Matrix x) {
 Var spread(const Var& x) {
   const std::int64_t m = x.shape()[x.rank() - 2], n = order(x);
   return 0.1 * x + x.tape().constant({x.dtype(), Shape{m, n}}, [&](View v) {
-    detail::dispatch(v.dtype, [&]<class T>() {
+    detail::dispatch_floating(v.dtype, [&]<class T>() {
       for (std::int64_t i = 0; i < m * n; ++i)
         v.as<T>()[i] = i % n == i / n ? static_cast<T>(i / n + 1) : T(0);
     });

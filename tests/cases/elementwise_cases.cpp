@@ -99,7 +99,7 @@ std::vector<OpCase> elementwise_cases() {
       unary("square", square, [](double x) { return x * x; }),
       unary("abs", abs, std::abs, nonzero),
       constant(unary("sign", sign, sign_of, nonzero)),
-      constant(unary("step", step, [](double x) { return x > 0 ? 1.0 : 0.0; }, nonzero)),
+      constant(unary("heaviside", heaviside, [](double x) { return x > 0 ? 1.0 : 0.0; }, nonzero)),
       constant(unary("floor", floor, std::floor, between_halves)),
       constant(unary("ceil", ceil, std::ceil, between_halves)),
       constant(unary("round", round, std::round, between_halves)),
@@ -169,9 +169,9 @@ std::vector<OpCase> elementwise_cases() {
       binary_operator("operator/", [](Arg x, Arg y) { return 2 / x / 3 / y; },
                       [](double x, double y) { return 2 / (3 * x * y); }, positive),
 
-      binary("cotangent_mul", cotangent_mul, [](double u, double x) { return u == 0 ? 0 : u * x; }, {nonzero, anything}),
-      binary("cotangent_div", cotangent_div, [](double u, double x) { return u == 0 ? 0 : u / x; }, {nonzero, positive}),
-      binary("cotangent_product", cotangent_product, [](double u, double v) { return u == 0 || v == 0 ? 0 : u * v; },
+      binary("multiply_no_nan", multiply_no_nan, [](double x, double u) { return u == 0 ? 0 : x * u; }, {anything, nonzero}),
+      binary("xdivy", xdivy, [](double u, double x) { return u == 0 ? 0 : u / x; }, {nonzero, positive}),
+      binary("strong_zero_product", strong_zero_product, [](double u, double v) { return u == 0 || v == 0 ? 0 : u * v; },
              {nonzero}),
   };
 }

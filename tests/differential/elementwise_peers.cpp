@@ -59,7 +59,7 @@ std::vector<Peer> functions() {
       unary("neg", at::neg), unary("sqrt", at::sqrt), unary("rsqrt", at::rsqrt),
       unary("reciprocal", at::reciprocal), unary("square", at::square), unary("abs", at::abs),
       unary("sign", at::sign), unary("floor", at::floor), unary("ceil", at::ceil), unary("round", at::round),
-      unary("step", [](const Tensor& x) { return at::heaviside(x, at::zeros({}, at::kDouble)); }),
+      unary("heaviside", [](const Tensor& x) { return at::heaviside(x, at::zeros({}, at::kDouble)); }),
       unary("clamp", [](const Tensor& x) { return at::clamp(x, -0.5, 1.25); }),
       unary("exp", at::exp), unary("expm1", at::expm1), unary("log", at::log), unary("log1p", at::log1p),
       unary("log2", at::log2), unary("sin", at::sin), unary("cos", at::cos), unary("tan", at::tan),

@@ -48,9 +48,9 @@ constexpr const char* kNoChannels =
 const std::vector<Alone>& rows_alone() {
   static const std::vector<Alone> rows = {
       {"in_range", "xgrad's own: what the derivative of clamp is made of"},
-      {"cotangent_mul", "xgrad's own: a product for derivatives, 0 where a factor is 0"},
-      {"cotangent_div", "xgrad's own: a quotient for derivatives, 0 where the dividend is 0"},
-      {"cotangent_product", "xgrad's own: a product of two cotangents, 0 where either is 0"},
+      {"multiply_no_nan", "xgrad's own: a product for derivatives, 0 where a factor is 0"},
+      {"xdivy", "xgrad's own: a quotient for derivatives, 0 where the dividend is 0"},
+      {"strong_zero_product", "xgrad's own: a product of two cotangents, 0 where either is 0"},
       {"dropout", "random: each library has numbers of its own"},
       {"lu_factor", "its packed layout is xgrad's own; inv, solve and det show what it is for"},
   };

@@ -16,7 +16,7 @@ struct Equivalent {
 inline constexpr std::string_view kMinusZero = "what goes in front is 0",
                                   kUnused = "the factor in front multiplies nothing, and is a constant",
                                   kShared = "the count of those that tie has the sign too",
-                                  kZeroDividend = "the diagonal is 0 / 0, which is 0 by cotangent_div",
+                                  kZeroDividend = "the diagonal is 0 / 0, which is 0 by xdivy",
                                   kSmallEps =
                                       "eps = 1e-5 is too small to be seen; rows with a larger one see it";
 
@@ -34,7 +34,7 @@ inline constexpr Equivalent kEquivalent[] = {
     {"max", "where", 3, "negated", kShared},
     {"min", "where", 1, "negated", kShared},
     {"min", "where", 3, "negated", kShared},
-    {"softmax_cross_entropy_grad", "cotangent_mul", 7, "its second operand alone",
+    {"softmax_cross_entropy_grad", "multiply_no_nan", 7, "its first operand alone",
      "the probabilities that a label stands for add up to 1"},
     {"eigh", "add", 10, "its first operand alone", kZeroDividend},
     {"svd", "add", 18, "its first operand alone", kZeroDividend},

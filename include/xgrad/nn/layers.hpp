@@ -17,9 +17,6 @@ struct DenseOptions {
   DType dtype = DType::float32;
 };
 
-/// The notebook's settings: weights N(0, 0.01), bias 0.01.
-inline DenseOptions notebook_dense() { return {.weight = Init::normal(0.01), .bias = Init::constant(0.01)}; }
-
 /// x w + b: x [..., in] to [..., out].
 struct Dense {
   /// @throws ShapeError for extents below 0.

@@ -38,7 +38,6 @@
 #include "xgrad/support/text.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/tape.hpp"
-#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad {
 
@@ -51,16 +50,6 @@ struct OpName {
 
 // Below it is xgrad::apply: for ops made of types of the standard library apply alone is std::apply too.
 namespace detail {
-
-template <class Body>
-void with_float_type(DType dtype, Body&& body) {
-  dispatch_floating(dtype, [&]<class T>() { body(T{}); });
-}
-
-template <class T>
-void put_element(T& out, T value, Write write) {
-  store(out, value, write);
-}
 
 template <OpName Name, class Derivative>
 struct ElementwiseGrad;
@@ -85,7 +74,7 @@ struct Elementwise {
     if (!b.create_graph()) {
       b.dx(0) += xgrad::apply(ElementwiseGrad<Name, Derivative>{derivative}, b.donate_dy(), b.x(0), b.y());
     } else if constexpr (std::is_invocable_r_v<Var, Derivative, Var, Var>) {
-      b.dx(0) += cotangent_mul(b.dy(), derivative(b.x(0), b.y()));
+      b.dx(0) += multiply_no_nan(derivative(b.x(0), b.y()), b.dy());
     } else {
       throw NotDifferentiable(text(name, ": has no second derivative; its derivative does not take a Var"));
     }
@@ -168,7 +157,7 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
   template <int kOperand>
   void differentiate(Backward& b) const {
     using Slope = DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>, kBy..., kOperand>;
-    b.dx(kOperand) += [&] { return cotangent_mul(b.dy(), xgrad::apply(Slope{function}, b.x(kOperands)...)); };
+    b.dx(kOperand) += [&] { return multiply_no_nan(xgrad::apply(Slope{function}, b.x(kOperands)...), b.dy()); };
   }
 };
 

@@ -57,7 +57,7 @@ Var round(Arg x);
 /// -1, 0 or 1. Its derivative is zero.
 Var sign(Arg x);
 /// 1 where x > 0, 0 elsewhere. Its derivative is zero.
-Var step(Arg x);
+Var heaviside(Arg x);
 /// x limited to [low, high]. At kinks: 1 at the limits. @throws Error when low > high.
 Var clamp(Arg x, double low, double high);
 /// 1 where low <= x <= high, 0 elsewhere. Its derivative is zero.
@@ -113,12 +113,14 @@ Var greater_equal(Arg x, Arg y);
 /// zero whatever their values: in where(x > 0, sqrt(x), 0) nothing infinite or NaN reaches x.
 Var where(Arg condition, Arg x, Arg y);
 
-/// For derivatives that keep this up: u x and u / x, but 0 where u is 0, be x infinite, NaN or a divisor of
-/// 0.
-Var cotangent_mul(Arg u, Arg x);
-Var cotangent_div(Arg u, Arg x);
-/// u v of two cotangents: 0 where either is 0, be the other infinite or NaN.
-Var cotangent_product(Arg u, Arg v);
+// Products and quotients in which a cotangent of 0 stays 0: what derivatives are made of.
+
+/// x u, but 0 where u is 0, also for an infinite or NaN x.
+Var multiply_no_nan(Arg x, Arg u);
+/// u / x, but 0 where u is 0, also for a NaN x or an x of 0.
+Var xdivy(Arg u, Arg x);
+/// u v, but 0 where either is 0, also where the other is infinite or NaN.
+Var strong_zero_product(Arg u, Arg v);
 
 // Operators, also with a number on either side, which takes the tensor's dtype.
 inline Var operator+(Arg x, Arg y) { return add(x, y); }

@@ -1,4 +1,4 @@
-// Activation functions. Those of the form x w(x) write it cotangent_mul(w, x): where the weight w vanishes
+// Activation functions. Those of the form x w(x) write it multiply_no_nan(x, w): where the weight w vanishes
 // they do, also at -inf, and so do their derivatives.
 #pragma once
 
@@ -32,7 +32,7 @@ struct Relu {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return u * step(y);
+    return u * heaviside(y);
   }
 };
 
@@ -61,7 +61,7 @@ struct Elu {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return if_positive(x, u, cotangent_mul(u, number<T>(alpha) * exp(x)));
+    return if_positive(x, u, multiply_no_nan(number<T>(alpha) * exp(x), u));
   }
   void describe(auto& out) const { out << "alpha=" << alpha; }
 };
@@ -78,7 +78,7 @@ struct Selu {
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
     // Tests -x: the derivative at 0 is the right side's, the smaller of the two.
-    return if_positive(-x, cotangent_mul(u, number<T>(kScale * kAlpha) * exp(x)), number<T>(kScale) * u);
+    return if_positive(-x, multiply_no_nan(number<T>(kScale * kAlpha) * exp(x), u), number<T>(kScale) * u);
   }
 };
 
@@ -91,7 +91,7 @@ struct Logistic {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return cotangent_mul(u, y - y * y);
+    return multiply_no_nan(y - y * y, u);
   }
 };
 
@@ -104,7 +104,7 @@ struct LogSigmoid {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, sigmoid(-x));
+    return multiply_no_nan(sigmoid(-x), u);
   }
 };
 
@@ -118,7 +118,7 @@ struct Softplus {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, sigmoid(number<T>(beta) * x));
+    return multiply_no_nan(sigmoid(number<T>(beta) * x), u);
   }
   void describe(auto& out) const { out << "beta=" << beta; }
 };
@@ -128,12 +128,12 @@ struct Silu {
   static constexpr int reads = kX;
   template <class T>
   T f(const T& x) const {
-    return cotangent_mul(sigmoid(x), x);
+    return multiply_no_nan(x, sigmoid(x));
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
     const T s = sigmoid(x);
-    return cotangent_mul(u, s + cotangent_mul(s - s * s, x));
+    return multiply_no_nan(s + multiply_no_nan(x, s - s * s), u);
   }
 };
 
@@ -142,12 +142,12 @@ struct Mish {
   static constexpr int reads = kX;
   template <class T>
   T f(const T& x) const {
-    return cotangent_mul(T(tanh(softplus(x))), x);
+    return multiply_no_nan(x, T(tanh(softplus(x))));
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
     const T t = tanh(softplus(x));
-    return cotangent_mul(u, t + cotangent_mul((1 - t * t) * sigmoid(x), x));
+    return multiply_no_nan(t + multiply_no_nan(x, (1 - t * t) * sigmoid(x)), u);
   }
 };
 
@@ -157,13 +157,13 @@ struct Gelu {
   static constexpr int reads = kX;
   template <class T>
   T f(const T& x) const {
-    return cotangent_mul(cumulative(x), x);
+    return multiply_no_nan(x, cumulative(x));
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
     constexpr double kDensityAt0 = std::numbers::inv_sqrtpi / std::numbers::sqrt2;
     const T density = number<T>(kDensityAt0) * exp(number<T>(-0.5) * (x * x));
-    return cotangent_mul(u, cumulative(x) + cotangent_mul(density, x));
+    return multiply_no_nan(cumulative(x) + multiply_no_nan(x, density), u);
   }
 
  private:
@@ -181,13 +181,13 @@ struct GeluTanh {
   static constexpr double kCubic = kLinear * 0.044715;
   template <class T>
   T f(const T& x) const {
-    return cotangent_mul(weight(x), x);
+    return multiply_no_nan(x, weight(x));
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
     const T s = weight(x);
     const T slope = number<T>(kLinear) + number<T>(3 * kCubic) * (x * x);
-    return cotangent_mul(u, s + cotangent_mul(s - s * s, x * slope));
+    return multiply_no_nan(s + multiply_no_nan(x * slope, s - s * s), u);
   }
 
  private:

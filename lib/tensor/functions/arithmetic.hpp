@@ -9,7 +9,7 @@
   X(square, Square)                   \
   X(abs, Abs)                         \
   X(sign, Sign)                       \
-  X(step, Step)                       \
+  X(heaviside, Heaviside)             \
   X(floor, Floor)                     \
   X(ceil, Ceil)                       \
   X(round, Round)                     \
@@ -43,7 +43,7 @@ struct Square {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, x + x);
+    return multiply_no_nan(x + x, u);
   }
 };
 
@@ -56,7 +56,7 @@ struct Abs {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, sign(x));
+    return multiply_no_nan(sign(x), u);
   }
 };
 
@@ -69,12 +69,12 @@ struct Sign {
   }
 };
 
-struct Step {
-  static constexpr const char* name = "step";
+struct Heaviside {
+  static constexpr const char* name = "heaviside";
   static constexpr int reads = kZero;
   template <class T>
   T f(const T& x) const {
-    return step(x);
+    return heaviside(x);
   }
 };
 
@@ -114,7 +114,7 @@ struct Sqrt {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return cotangent_div(u, y + y);
+    return xdivy(u, y + y);
   }
 };
 
@@ -127,7 +127,7 @@ struct Rsqrt {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return cotangent_mul(u, number<T>(-0.5) * (y * y * y));
+    return multiply_no_nan(number<T>(-0.5) * (y * y * y), u);
   }
 };
 

@@ -4,19 +4,19 @@
 #include "lib/tensor/scalar.hpp"
 
 // The functions of this file, for lib/tensor/functions.hpp: X(public name, struct).
-#define XGRAD_BINARY_FUNCTIONS(X) \
-  X(add, Add)                     \
-  X(sub, Sub)                     \
-  X(mul, Mul)                     \
-  X(div, Div)                     \
-  X(maximum, Maximum)             \
-  X(minimum, Minimum)             \
-  X(pow, Pow)                     \
-  X(atan2, Atan2)                 \
-  X(hypot, Hypot)                 \
-  X(cotangent_mul, CotangentMul)  \
-  X(cotangent_div, CotangentDiv)  \
-  X(cotangent_product, CotangentProduct)
+#define XGRAD_BINARY_FUNCTIONS(X)   \
+  X(add, Add)                       \
+  X(sub, Sub)                       \
+  X(mul, Mul)                       \
+  X(div, Div)                       \
+  X(maximum, Maximum)               \
+  X(minimum, Minimum)               \
+  X(pow, Pow)                       \
+  X(atan2, Atan2)                   \
+  X(hypot, Hypot)                   \
+  X(multiply_no_nan, MultiplyNoNan) \
+  X(xdivy, Xdivy)                   \
+  X(strong_zero_product, StrongZeroProduct)
 
 namespace xgrad::functions {
 
@@ -62,25 +62,25 @@ struct Minimum {
     return select(x < y, x, select(x == x, y, x));
   }
 };
-struct CotangentMul {
-  static constexpr const char* name = "cotangent_mul";
+struct MultiplyNoNan {
+  static constexpr const char* name = "multiply_no_nan";
   template <class T>
-  static T f(const T& u, const T& x) {
-    return cotangent_mul(u, x);
+  static T f(const T& x, const T& u) {
+    return multiply_no_nan(x, u);
   }
 };
-struct CotangentDiv {
-  static constexpr const char* name = "cotangent_div";
+struct Xdivy {
+  static constexpr const char* name = "xdivy";
   template <class T>
   static T f(const T& u, const T& x) {
-    return cotangent_div(u, x);
+    return xdivy(u, x);
   }
 };
-struct CotangentProduct {
-  static constexpr const char* name = "cotangent_product";
+struct StrongZeroProduct {
+  static constexpr const char* name = "strong_zero_product";
   template <class T>
   static T f(const T& u, const T& v) {
-    return select(v == T(0), v, cotangent_mul(u, v));
+    return select(v == T(0), v, multiply_no_nan(v, u));
   }
 };
 struct Pow {

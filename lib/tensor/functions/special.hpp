@@ -35,7 +35,7 @@ struct Erf {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, number<T>(2 * std::numbers::inv_sqrtpi) * exp(-x * x));
+    return multiply_no_nan(number<T>(2 * std::numbers::inv_sqrtpi) * exp(-x * x), u);
   }
 };
 
@@ -48,7 +48,7 @@ struct Erfc {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, number<T>(-2 * std::numbers::inv_sqrtpi) * exp(-x * x));
+    return multiply_no_nan(number<T>(-2 * std::numbers::inv_sqrtpi) * exp(-x * x), u);
   }
 };
 
@@ -61,7 +61,7 @@ struct Lgamma {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, digamma(x));
+    return multiply_no_nan(digamma(x), u);
   }
 };
 
@@ -74,7 +74,7 @@ struct Digamma {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, polygamma(1, x));
+    return multiply_no_nan(polygamma(1, x), u);
   }
 };
 
@@ -88,7 +88,7 @@ struct Polygamma {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, polygamma(n + 1, x));
+    return multiply_no_nan(polygamma(n + 1, x), u);
   }
   void describe(auto& out) const { out << "n=" << n; }
 };

@@ -33,7 +33,7 @@ struct Exp {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return cotangent_mul(u, y);
+    return multiply_no_nan(y, u);
   }
 };
 
@@ -46,7 +46,7 @@ struct Expm1 {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, exp(x));
+    return multiply_no_nan(exp(x), u);
   }
 };
 
@@ -59,7 +59,7 @@ struct Log {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_div(u, x);
+    return xdivy(u, x);
   }
 };
 
@@ -72,7 +72,7 @@ struct Log1p {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_div(u, 1 + x);
+    return xdivy(u, 1 + x);
   }
 };
 
@@ -85,7 +85,7 @@ struct Log2 {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_div(u, number<T>(std::numbers::ln2) * x);
+    return xdivy(u, number<T>(std::numbers::ln2) * x);
   }
 };
 
@@ -98,7 +98,7 @@ struct Sin {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, cos(x));
+    return multiply_no_nan(cos(x), u);
   }
 };
 
@@ -111,7 +111,7 @@ struct Cos {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, -sin(x));
+    return multiply_no_nan(-sin(x), u);
   }
 };
 
@@ -124,7 +124,7 @@ struct Tan {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return cotangent_mul(u, 1 + y * y);
+    return multiply_no_nan(1 + y * y, u);
   }
 };
 
@@ -137,7 +137,7 @@ struct Asin {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_div(u, sqrt((1 - x) * (1 + x)));
+    return xdivy(u, sqrt((1 - x) * (1 + x)));
   }
 };
 
@@ -150,7 +150,7 @@ struct Acos {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return -cotangent_div(u, sqrt((1 - x) * (1 + x)));
+    return -xdivy(u, sqrt((1 - x) * (1 + x)));
   }
 };
 
@@ -163,7 +163,7 @@ struct Atan {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_div(u, 1 + x * x);
+    return xdivy(u, 1 + x * x);
   }
 };
 
@@ -176,7 +176,7 @@ struct Sinh {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, cosh(x));
+    return multiply_no_nan(cosh(x), u);
   }
 };
 
@@ -189,7 +189,7 @@ struct Cosh {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    return cotangent_mul(u, sinh(x));
+    return multiply_no_nan(sinh(x), u);
   }
 };
 
@@ -202,7 +202,7 @@ struct HyperbolicTangent {
   }
   template <class T>
   T df_times(const T& u, const T&, const T& y) const {
-    return cotangent_mul(u, 1 - y * y);
+    return multiply_no_nan(1 - y * y, u);
   }
 };
 

@@ -5,7 +5,7 @@
 // are static because it does not look into anonymous namespaces.
 namespace xsimd {
 template <class T, class A>
-static batch<T, A> step(const batch<T, A>& x) {
+static batch<T, A> heaviside(const batch<T, A>& x) {
   return select(x > batch<T, A>(T(0)), batch<T, A>(T(1)), batch<T, A>(T(0)));
 }
 template <class T, class A>

@@ -146,9 +146,9 @@ void XGRAD_KERNEL_ISA::softmax_grad(const T* u, const T* y, Extents e, T* dx, Wr
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const auto us = [&](auto k) { return line.at(u + at, k, T(0)); };
     const auto ys = [&](auto k) { return line.at(y + at, k, T(0)); };
-    const Batch<T> dot = line.sum([&](auto k) { return functions::cotangent_mul<Batch<T>>(us(k), ys(k)); });
+    const Batch<T> dot = line.sum([&](auto k) { return functions::multiply_no_nan<Batch<T>>(ys(k), us(k)); });
     line.write(dx + at, write,
-               [&](auto k) { return functions::cotangent_mul<Batch<T>>(us(k) - dot, ys(k)); });
+               [&](auto k) { return functions::multiply_no_nan<Batch<T>>(ys(k), us(k) - dot); });
   });
 }
 XGRAD_INSTANTIATE(softmax_grad)
@@ -159,7 +159,7 @@ void XGRAD_KERNEL_ISA::log_softmax_grad(const T* u, const T* y, Extents e, T* dx
     const Batch<T> total = line.sum([&](auto k) { return line.at(u + at, k, T(0)); });
     line.write(dx + at, write, [&](auto k) {
       return line.at(u + at, k, T(0)) -
-             functions::cotangent_mul<Batch<T>>(total, xsimd::exp(line.at(y + at, k, T(0))));
+             functions::multiply_no_nan<Batch<T>>(xsimd::exp(line.at(y + at, k, T(0))), total);
     });
   });
 }

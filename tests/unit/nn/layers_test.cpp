@@ -69,7 +69,7 @@ TEST_CASE("dense: initial weights") {
     CHECK(d.l2 == 0);
   }
   SUBCASE("the notebook's") {
-    const nn::Dense d(784, 128, random, nn::notebook_dense());
+    const nn::Dense d(784, 128, random, {.weight = nn::Init::normal(0.01), .bias = nn::Init::constant(0.01)});
     check_moments(d.weight, 0.01);
     CHECK(moments(d.bias).low == doctest::Approx(0.01));
     CHECK(moments(d.bias).high == doctest::Approx(0.01));

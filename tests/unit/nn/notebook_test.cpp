@@ -21,16 +21,14 @@ struct NotebookDropout {
   bool scaled;
 
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::with_float_type(y.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      for (std::int64_t i = 0; i < y.size(); ++i) {
-        const auto number =
-            random_block(key, static_cast<std::uint64_t>(i) / 4)[static_cast<std::size_t>(i % 4)];
-        const double factor = number * 0x1p-32 < p ? 0 : scaled ? 1 / (1 - p) : 1;
-        detail::put_element(y.as<T>()[i], static_cast<T>(x[0].as<T>()[i] * static_cast<T>(factor)), write);
-      }
-    });
+    for (std::int64_t i = 0; i < y.size(); ++i) {
+      const auto number =
+          random_block(key, static_cast<std::uint64_t>(i) / 4)[static_cast<std::size_t>(i % 4)];
+      const double factor = number * 0x1p-32 < p ? 0 : scaled ? 1 / (1 - p) : 1;
+      store(y.as<T>()[i], static_cast<T>(x[0].as<T>()[i] * static_cast<T>(factor)), write);
+    }
   }
   void vjp(Backward& b) const { b.dx(0) += apply(NotebookDropout{p, key, false}, b.dy()); }
 };
@@ -54,7 +52,8 @@ namespace {
 std::vector<double> train(const data::Mnist& mnist, int epochs, std::uint64_t seed) {
   const auto range = data::MinMax::fit(mnist.train.pixels);
   Generator random(seed);
-  nn::Dense hidden(784, 128, random, nn::notebook_dense()), output(128, 10, random, nn::notebook_dense());
+  const nn::DenseOptions options{.weight = nn::Init::normal(0.01), .bias = nn::Init::constant(0.01)};
+  nn::Dense hidden(784, 128, random, options), output(128, 10, random, options);
   optim::SGD sgd(nn::parameters(hidden, output));
   data::Batches batches(mnist.train.size(), 50);
   Tape tape;

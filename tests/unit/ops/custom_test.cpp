@@ -41,18 +41,16 @@ struct CumulativeSum {
     if (x[0].shape().rank() == 0) throw ShapeError("cumulative_sum: x must not be a scalar");
     return {x[0].dtype, x[0].shape()};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::with_float_type(y.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      const std::int64_t n = y.shape()[y.shape().rank() - 1];
-      T total = 0;
-      for (std::int64_t k = 0; k < y.size(); ++k) {
-        if (k % n == 0) total = 0;
-        const std::int64_t i = reversed ? k / n * n + n - 1 - k % n : k;
-        total += x[0].as<T>()[i];
-        detail::put_element(y.as<T>()[i], total, write);
-      }
-    });
+    const std::int64_t n = y.shape()[y.shape().rank() - 1];
+    T total = 0;
+    for (std::int64_t k = 0; k < y.size(); ++k) {
+      if (k % n == 0) total = 0;
+      const std::int64_t i = reversed ? k / n * n + n - 1 - k % n : k;
+      total += x[0].as<T>()[i];
+      store(y.as<T>()[i], total, write);
+    }
   }
   void vjp(Backward& b) const { b.dx(0) += apply(CumulativeSum{!reversed}, b.dy()); }
 };
@@ -72,7 +70,7 @@ struct Huber {
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0; i < y.size(); ++i) {
       const double d = std::abs(x[0].as<double>()[i] - x[1].as<double>()[i]);
-      detail::put_element(y.as<double>()[i], d < width ? d * d / 2 : width * (d - width / 2), write);
+      store(y.as<double>()[i], d < width ? d * d / 2 : width * (d - width / 2), write);
     }
   }
   void vjp(Backward& b) const {
@@ -94,7 +92,7 @@ struct SlippedCube {
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0; i < y.size(); ++i) {
       const double v = x[0].as<double>()[i];
-      detail::put_element(y.as<double>()[i], v * v * v, write);
+      store(y.as<double>()[i], v * v * v, write);
     }
   }
   void vjp(Backward& b) const {

@@ -20,7 +20,7 @@ const std::vector<Unary> kUnary = {
     {"square", square, [](double x) { return x * x; }, [](double x) { return 2 * x; }},
     {"abs", abs, std::abs, sign_of, true},
     {"sign", sign, sign_of, zero},
-    {"step", step, [](double x) { return x > 0 ? 1.0 : 0.0; }, zero},
+    {"heaviside", heaviside, [](double x) { return x > 0 ? 1.0 : 0.0; }, zero},
     {"floor", floor, std::floor, zero},
     {"ceil", ceil, std::ceil, zero},
     {"round", round, std::nearbyint, zero},

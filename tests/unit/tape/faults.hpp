@@ -55,9 +55,9 @@ struct CallingOp {
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0; i < y.size(); ++i) {
       if (y.dtype == DType::float32) {
-        detail::put_element(y.as<float>()[i], x[0].as<float>()[i], write);
+        store(y.as<float>()[i], x[0].as<float>()[i], write);
       } else {
-        detail::put_element(y.as<double>()[i], x[0].as<double>()[i], write);
+        store(y.as<double>()[i], x[0].as<double>()[i], write);
       }
     }
   }

@@ -19,7 +19,7 @@ struct Product {
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0; i < y.size(); ++i)
-      detail::put_element(y.as<double>()[i], x[0].as<double>()[i] * x[1].as<double>()[i], write);
+      store(y.as<double>()[i], x[0].as<double>()[i] * x[1].as<double>()[i], write);
   }
   void vjp(Backward& b) const {
     const Var u = b.dy() * b.x(1);

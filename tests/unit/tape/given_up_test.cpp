@@ -21,7 +21,7 @@ struct Plus {
   }
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0; i < y.size(); ++i) {
-      detail::put_element(y.as<double>()[i], x[0].as<double>()[i] + x[1].as<double>()[i], write);
+      store(y.as<double>()[i], x[0].as<double>()[i] + x[1].as<double>()[i], write);
     }
   }
   void vjp(Backward& b) const {

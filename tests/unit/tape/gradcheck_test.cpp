@@ -20,7 +20,7 @@ struct WrongMul {
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0; i < y.size(); ++i) {
-      detail::put_element(y.as<double>()[i], x[0].as<double>()[i] * x[1].as<double>()[i], write);
+      store(y.as<double>()[i], x[0].as<double>()[i] * x[1].as<double>()[i], write);
     }
   }
   void vjp(Backward& b) const {
@@ -36,7 +36,7 @@ struct SquareGrad {
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0; i < y.size(); ++i) {
-      detail::put_element(y.as<double>()[i], 2 * x[0].as<double>()[i] * x[1].as<double>()[i], write);
+      store(y.as<double>()[i], 2 * x[0].as<double>()[i] * x[1].as<double>()[i], write);
     }
   }
   void vjp(Backward& b) const {
@@ -50,7 +50,7 @@ struct Square {
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0; i < y.size(); ++i) {
-      detail::put_element(y.as<double>()[i], x[0].as<double>()[i] * x[0].as<double>()[i], write);
+      store(y.as<double>()[i], x[0].as<double>()[i] * x[0].as<double>()[i], write);
     }
   }
   void vjp(Backward& b) const { b.dx(0) += apply(SquareGrad{}, b.dy(), b.x(0)); }
@@ -64,7 +64,7 @@ struct Odd {
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
     for (std::int64_t i = 0; i < y.size(); ++i)
-      detail::put_element(y.as<double>()[i], x[0].as<double>()[i], write);
+      store(y.as<double>()[i], x[0].as<double>()[i], write);
   }
   void vjp(Backward& b) const {
     if (calls) {

@@ -80,7 +80,7 @@ struct SumOfOperands {
     for (std::int64_t i = 0; i < y.size(); ++i) {
       double total = 0;
       for (const ConstView& v : x) total += v.as<double>()[i];
-      detail::put_element(y.as<double>()[i], total, write);
+      store(y.as<double>()[i], total, write);
     }
   }
 };
