@@ -8,7 +8,7 @@
 #include "lib/tensor/kernels.hpp"
 
 #ifndef XGRAD_KERNEL_ISA
-#error "compile through xgrad_add_kernels in lib/CMakeLists.txt"
+#error "compile through xgrad_add_kernels in lib/tensor/kernels/CMakeLists.txt"
 #endif
 
 namespace xgrad::kernels {
