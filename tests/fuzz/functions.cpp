@@ -245,7 +245,6 @@ bool FunctionBuilder::add_nested() {
   return true;
 }
 
-/// Something that is done for what it does, not for what it gives.
 void FunctionBuilder::add_effect() {
   Step s;
   const int a = any_local();

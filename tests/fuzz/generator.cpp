@@ -19,13 +19,17 @@ std::int8_t Generator::any_var(Suits suits) {
 
 std::int8_t Generator::operand() {
   const bool any = random_.percent(4);
+  // What was made last, so that computations get deep.
+  const bool usable = latest_ >= 0 && at(latest_) && at(latest_)->tape == tape_ && !shadow_.is_stale(at(latest_)) &&
+                      !shadow_.is_overwritten(at(latest_));
+  if (usable && random_.percent(30)) return latest_;
   return any_var([&](N v) { return any || (v->tape == tape_ && !shadow_.is_stale(v) && !shadow_.is_overwritten(v)); });
 }
 
 std::int8_t Generator::differentiable() {
   if (random_.percent(4)) return operand();
   return any_var([&](N v) {
-    return v->tape == tape_ && v->depends && !shadow_.is_stale(v) && !shadow_.is_overwritten(v);
+    return v->tape == tape_ && v->is_source() && !shadow_.is_stale(v) && !shadow_.is_overwritten(v);
   });
 }
 
@@ -49,7 +53,6 @@ std::int8_t Generator::place() {
 int Generator::writable_parameter() { return random_.below(kParameters - options_.shared_parameter); }
 
 Call Generator::next() {
-  ++calls_;
   for (;;) {
     Call c;
     c.tape = static_cast<std::int8_t>(random_.below(kTapes));
@@ -62,6 +65,7 @@ Call Generator::next() {
       continue;
     }
     if (!choose_kind(c)) continue;
+    if (!c.out.empty()) latest_ = c.out[0];
     const bool fits = c.kind <= Call::backward && c.kind != Call::copy && c.kind != Call::drop;
     if (options_.allocation_failures && fits && random_.percent(6)) c.fail_after = random_.below(12);
     return c;
@@ -76,7 +80,7 @@ bool Generator::choose_kind(Call& c) {
   static constexpr Weight weights[] = {
       {Call::input, 70},     {Call::constant, 40}, {Call::leaf, 70},       {Call::op, 350},     {Call::copy, 25},
       {Call::drop, 60},      {Call::hook, 50},     {Call::custom, 40},     {Call::checkpoint, 50}, {Call::functional, 80},
-      {Call::grad, 130},     {Call::backward, 60}, {Call::zero_grad, 15},  {Call::sgd, 30},     {Call::assign, 10},
+      {Call::grad, 130},     {Call::backward, 100}, {Call::zero_grad, 15},  {Call::sgd, 30},     {Call::assign, 25},
       {Call::pack, 8},       {Call::mark, 20},     {Call::rewind, 15},     {Call::clear, 6},    {Call::no_grad, 12},
       {Call::profile, 8},    {Call::scope, 12},    {Call::end_guard, 40},  {Call::end_profile, 4}, {Call::detect_nan, 10},
       {Call::new_tape, 5},   {Call::end_tape, 5},  {Call::read, 20},       {Call::print, 4}};
@@ -117,8 +121,13 @@ bool Generator::choose_kind(Call& c) {
     case Call::grad: return make_grad(c);
     case Call::backward: return make_backward(c);
     case Call::zero_grad:
-    case Call::sgd:
     case Call::assign: c.index = static_cast<std::int8_t>(writable_parameter()); return true;
+    case Call::sgd:
+      for (int tries = 0; tries < 4; ++tries) {
+        c.index = static_cast<std::int8_t>(writable_parameter());
+        if (shadow_.state.parameters[static_cast<std::size_t>(c.index)].grad == State::Parameter::known) break;
+      }
+      return true;
     case Call::pack:
       for (int i = 0; i <= random_.below(3); ++i) {
         const auto p = static_cast<std::int8_t>(writable_parameter());
@@ -202,6 +211,7 @@ bool Generator::make_hook(Call& c) {
   const Around captured = around(shadow_, tape_, random_);
   FunctionBuilder f(random_, {type_of(c.a)}, captured.types, captured.names, {true, true, false, 0});
   f.add_steps(random_.below(3));
+  if (random_.percent(35)) f.add_effect();
   if (random_.percent(25)) {
     f.add_empty_result();
   } else {
@@ -230,6 +240,7 @@ bool Generator::make_custom(Call& c) {
   args.insert(args.end(), {y, y});
   FunctionBuilder g(random_, args, captured.types, captured.names, {true, true, false, 0});
   g.add_steps(1 + random_.below(3));
+  if (random_.percent(25)) g.add_effect();
   for (const Type& x : types) {
     if (random_.percent(12)) {
       g.add_empty_result();

@@ -63,7 +63,7 @@ class Generator {
   const Shadow& shadow_;
   GeneratorOptions options_;
   int tape_ = -1;  // the one that the call is about
-  int calls_ = 0;
+  std::int8_t latest_ = -1;  // the Var that was assigned last
 };
 
 }  // namespace fuzz

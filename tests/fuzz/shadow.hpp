@@ -198,6 +198,7 @@ class Shadow {
     std::vector<char> on_path;
     std::vector<N> cotangents;
     bool graph;
+    const Sweep* outer;  // that is set aside for this one
     bool has(N v) const { return v->id >= first && v->id < first + static_cast<int>(on_path.size()) && on_path[at(v)]; }
     std::size_t at(N v) const { return static_cast<std::size_t>(v->id - first); }
   };
@@ -265,6 +266,7 @@ class Shadow {
   int silent_ = 0;            // in the arithmetic of a pass that records no graph
   std::uint8_t approximate_ = 0;  // the nodes that are made stand for other elementary functions
   int checkpoint_ = -1;
+  const Sweep* running_ = nullptr;
   std::vector<Running> callbacks_;  // those that are running: on which tape, from which node on
 };
 

@@ -66,7 +66,7 @@ Shadow::Sweep Shadow::start(std::span<const N> ys, std::span<const N> xs, bool g
   for (const N x : xs) first = std::min(first, x->id);
   for (const N y : ys) last = std::max(last, y->id);
   if (xs.empty()) first = 0;  // every parameter
-  Sweep sweep{first, {}, {}, graph};
+  Sweep sweep{first, {}, {}, graph, nullptr};
   const auto size = static_cast<std::size_t>(std::max(0, last + 1 - first));
   sweep.on_path.resize(size);
   sweep.cotangents.resize(size);
@@ -161,6 +161,8 @@ void Shadow::add_cotangent(Sweep& sweep, N to, N u) {
 
 void Shadow::run(Sweep& sweep, std::span<const N> ys, std::span<const N> cotangents) {
   const Restore silent(silent_, sweep.graph ? 0 : 1);
+  sweep.outer = running_;
+  const Restore running(running_, static_cast<const Sweep*>(&sweep));
   const Restore paused(tape_of(ys[0]->tape).paused, 0);
   for (std::size_t k = 0; k < ys.size(); ++k) {
     if (!sweep.has(ys[k])) continue;
@@ -420,7 +422,10 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
       break;
     }
   }
-  if (was_paused && y->is_source()) result.value = as_constant(y);
+  if (was_paused && y->is_source()) {
+    if (is_overwritten(y)) throw Skip{};
+    result.value = as_constant(y);
+  }
   return result;
 }
 
@@ -558,7 +563,7 @@ N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
   if (wrong) throw Fail{wrong};
   if (tape_of(xs[0]->tape).paused) {
     const N y = call(*this, f, xs)[0];
-    if (is_dead(y) || is_stale(y)) throw Skip{};
+    if (is_dead(y) || is_stale(y) || is_overwritten(y)) throw Skip{};
     return y->is_source() && tape_of(y->tape).paused ? as_constant(y) : y;
   }
   checkpoints_.push_back({checkpoint_, {}});

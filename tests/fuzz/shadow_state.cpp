@@ -16,6 +16,7 @@ void Shadow::begin(bool shared) {
   silent_ = 0;
   approximate_ = 0;
   checkpoint_ = -1;
+  running_ = nullptr;
   state.tape_names.fill(-1);
   for (int p = 0; p < kParameters; ++p) {
     const auto k = static_cast<std::size_t>(p);
@@ -174,6 +175,12 @@ void Shadow::write(int parameter, std::uint32_t seed) {
 void Shadow::halve(int parameter) {
   had_effect = true;
   if (checkpoint_ >= 0 || callbacks_.empty()) throw Skip{};  // it must happen once
+  // A leaf that was given as a cotangent shows the new value: what its sum is then is open.
+  for (const Sweep* sweep = running_; sweep; sweep = sweep->outer) {
+    for (const N u : sweep->cotangents) {
+      if (u && u->parameter == parameter) throw Skip{};
+    }
+  }
   for (int i = 0; i < size_of(parameter); ++i) values_of(parameter)[i] /= 2;
   ++state.parameters[static_cast<std::size_t>(parameter)].version;
 }
