@@ -24,6 +24,7 @@
 //
 #include "xgrad/ops/activation.hpp"
 #include "xgrad/ops/attention.hpp"
+#include "xgrad/ops/checks.hpp"
 #include "xgrad/ops/conv.hpp"
 #include "xgrad/ops/cumulative.hpp"
 #include "xgrad/ops/custom.hpp"

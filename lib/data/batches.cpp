@@ -1,3 +1,4 @@
+// The order of a data set's rows, and its batches.
 #include "xgrad/data/batches.hpp"
 
 #include <algorithm>
@@ -27,7 +28,7 @@ void Batches::shuffle(Generator& generator) {
   generator.shuffle(std::span(rows_));
 }
 
-std::span<const std::int32_t> Batches::operator[](std::int64_t i) const {
+std::span<const std::int32_t> Batches::operator[](std::int64_t i) const& {
   if (i < 0 || i >= size())
     throw Error(text("batches: batch ", i, " is out of range for ", size(), " batches"));
   const std::int64_t first = i * batch_size_;

@@ -1,3 +1,4 @@
+// Draws digits: strokes, their distortion, and a pen on noisy paper.
 #include "xgrad/data/digits.hpp"
 
 #include <algorithm>
@@ -19,7 +20,7 @@ constexpr int kSide = 28;
 constexpr int kPixels = kSide * kSide;
 constexpr int kClasses = 10;
 
-// A place, x to the right and y down.
+// A point, x to the right and y down.
 struct Point {
   double x = 0, y = 0;
 };
@@ -64,7 +65,7 @@ const std::array<std::vector<Glyph>, kClasses>& alphabet() {
   return glyphs;
 }
 
-// The way one digit is written: a random affine map from the unit square to the image, and a wave.
+// The distortion of one digit: a random affine map from the unit square to the image, and a wave.
 class Warp {
  public:
   explicit Warp(Generator& random) {
@@ -88,7 +89,7 @@ class Warp {
   double wave_, phase_;
 };
 
-// The paper: per pixel the squared distance from its centre to the nearest stroke, as far as it matters.
+// The paper: for each pixel the squared distance from its centre to the nearest stroke, within a reach.
 class Paper {
  public:
   explicit Paper(double reach) : reach_(reach) { distance2_.fill(static_cast<float>(reach * reach)); }
@@ -130,7 +131,7 @@ class Paper {
     }
   }
 
-  // Inks what is nearer than `radius`, with an edge of width `soft`; `ink` and `grain` are grey levels.
+  // Colours the pixels nearer than `radius`, with an edge of width `soft`. `ink` and `grain` are grey levels.
   void print(double radius, double soft, double ink, double grain, Generator& random,
              std::uint8_t* pixels) const {
     const auto slope = static_cast<float>(1 / soft), middle = static_cast<float>(radius / soft + 0.5);

@@ -1,3 +1,4 @@
+// Finds and loads the four files of MNIST.
 #include "xgrad/data/mnist.hpp"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ namespace {
 constexpr int kClasses = 10;
 constexpr std::array kNames{"train-images-idx3-ubyte", "train-labels-idx1-ubyte",  //
                             "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
-// Where the headers hold the number of items and the size of an image, and where the labels begin.
+// Offsets in the files: the number of items, the size of an image, the first label.
 constexpr std::int64_t kCountOffset = 4, kSizeOffset = 8, kLabelsOffset = 8;
 
 std::optional<fs::path> find_file(const fs::path& folder, const std::string& name) {
@@ -61,7 +62,7 @@ ImageSet load_set(const fs::path& image_file, const fs::path& label_file) {
   return {std::move(images.data), std::move(labels.data), images.extents[1], images.extents[2]};
 }
 
-// The value of an environment variable; empty when it is not set. Nothing in xgrad sets any.
+// The value of an environment variable; empty when it is not set.
 std::string environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
   return value != nullptr ? value : "";
@@ -86,7 +87,7 @@ std::vector<fs::path> mnist_folders() {
   std::vector<fs::path> folders;
   if (const std::string data = environment("XGRAD_DATA"); !data.empty()) folders.emplace_back(data);
   fs::path cache = environment("XDG_CACHE_HOME");
-  if (!cache.is_absolute()) {  // the XDG specification has relative paths ignored
+  if (!cache.is_absolute()) {  // the XDG specification says to ignore relative paths
     const std::string home = environment("HOME");
     cache = home.empty() ? fs::path() : fs::path(home) / ".cache";
   }

@@ -1,3 +1,4 @@
+// Plain and gzip-compressed files, read with checks.
 #include "lib/io/byte_reader.hpp"
 
 #include <algorithm>

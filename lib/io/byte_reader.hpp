@@ -1,5 +1,5 @@
-// ByteReader hands out the bytes of a file from front to back, inflated when it is a gzip file, and words
-// the errors of the formats read through it.
+// ByteReader: reads a file from front to back, inflates gzip files, and words the errors of the formats that
+// are read through it.
 #pragma once
 
 #include <zlib.h>
@@ -16,18 +16,19 @@ namespace xgrad::io::detail {
 
 class ByteReader {
  public:
-  /// Opens a file; `format` opens the text of every error. @throws IoError unless it is a readable file.
+  /// Opens a file; every error text begins with `format`. @throws IoError unless it is a readable file.
   ByteReader(const char* format, std::filesystem::path file);
 
-  /// Fills `out`, or as much of it as the file has. @throws IoError when the gzip stream is damaged.
+  /// Fills `out`, as far as the file goes, and returns the number of bytes. @throws IoError when the gzip
+  /// stream is damaged.
   std::int64_t read(std::span<std::uint8_t> out);
-  /// @throws IoError when anything follows: data, or garbage after the gzip member.
+  /// @throws IoError when data follows, or bytes after the gzip member.
   void expect_end();
 
   bool compressed() const { return inflater_ != nullptr; }
-  /// Bytes handed out so far.
+  /// The number of bytes read so far.
   std::int64_t offset() const { return offset_; }
-  /// How many bytes can still come: exact for a plain file, a bound for a compressed one.
+  /// The number of bytes that remain: exact for a plain file, an upper bound for a compressed one.
   std::int64_t remaining() const;
 
   /// @throws IoError `format: file: offset 16: expected ..., found ...`
@@ -50,9 +51,9 @@ class ByteReader {
   std::ifstream file_;
   std::int64_t size_ = 0;
   std::int64_t offset_ = 0;
-  std::vector<std::uint8_t> input_;                   // compressed bytes that wait for the inflater
+  std::vector<std::uint8_t> input_;                   // compressed bytes not yet inflated
   std::unique_ptr<z_stream, EndInflation> inflater_;  // null for a plain file
-  bool ended_ = false;                                // the gzip member is complete, checksum included
+  bool ended_ = false;                                // the gzip member ended, and its checksum is right
 };
 
 }  // namespace xgrad::io::detail

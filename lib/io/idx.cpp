@@ -1,3 +1,4 @@
+// The reader of IDX files.
 #include "xgrad/io/idx.hpp"
 
 #include <algorithm>
@@ -31,7 +32,7 @@ std::string hex(std::uint8_t byte) {
   return digits.data();
 }
 
-// Fills `out`, which holds `what`; the file must have that much.
+// Fills `out`, which holds `what`. Fails when the file ends before.
 void read_all(ByteReader& reader, std::span<std::uint8_t> out, const char* what) {
   const std::int64_t offset = reader.offset(), found = reader.read(out);
   if (found != std::ssize(out)) {
@@ -53,7 +54,7 @@ IdxType read_type(ByteReader& reader, std::span<const std::uint8_t, 4> magic, co
   return type;
 }
 
-// The extents, whose product times the size of an element is at most `max_bytes`.
+// Reads the extents. Fails when the data would be more than `max_bytes`.
 Shape read_extents(ByteReader& reader, int rank, IdxType type, const IdxOptions& options) {
   if (rank < 1 || rank > kMaxRank) {
     reader.fail(kRankOffset, text("1 to ", kMaxRank, " dimensions"), std::to_string(rank));

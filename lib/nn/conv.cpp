@@ -1,3 +1,4 @@
+// Conv2d and Flatten.
 #include "xgrad/nn/conv.hpp"
 
 #include "xgrad/ops/shape.hpp"
@@ -36,9 +37,9 @@ Var Conv2d::operator()(const Var& x) const {
 Var Flatten::operator()(const Var& x) const {
   const Shape& s = x.shape();
   if (s.rank() == 0) throw ShapeError("flatten: x is a scalar");
-  std::int64_t rest = 1;
-  for (int i = 1; i < s.rank(); ++i) rest *= s[i];
-  return reshape(x, Shape{s[0], rest});
+  std::int64_t features = 1;
+  for (int i = 1; i < s.rank(); ++i) features *= s[i];
+  return reshape(x, Shape{s[0], features});
 }
 
 }  // namespace xgrad::nn

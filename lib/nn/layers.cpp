@@ -1,5 +1,7 @@
+// Initial values, Dense, Embedding, Dropout and the activation layers.
 #include "xgrad/nn/layers.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "xgrad/ops/activation.hpp"
@@ -9,6 +11,8 @@
 #include "xgrad/ops/loss.hpp"
 #include "xgrad/ops/random.hpp"
 #include "xgrad/ops/softmax.hpp"
+#include "xgrad/tape/flow.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::nn {
 
@@ -27,13 +31,9 @@ void Init::fill(const View& out, std::int64_t fan_in, std::int64_t fan_out, Gene
         return deviation * random.normal();
     }
   };
-  for (std::int64_t i = 0, n = out.size(); i < n; ++i) {
-    if (out.dtype == DType::float32) {
-      out.as<float>()[i] = static_cast<float>(draw());
-    } else {
-      out.as<double>()[i] = draw();
-    }
-  }
+  xgrad::detail::dispatch_floating(out.dtype, [&]<class T>() {
+    std::generate_n(out.as<T>(), out.size(), [&] { return static_cast<T>(draw()); });
+  });
 }
 
 Dense::Dense(std::int64_t in, std::int64_t out, Generator& random, const DenseOptions& options)
@@ -61,7 +61,9 @@ Dropout::Dropout(double probability, Generator& random) : p(probability), genera
   if (!(p >= 0 && p <= 1)) throw Error(xgrad::detail::text("dropout: p = ", p, " is not in [0, 1]"));
 }
 
-Var Dropout::operator()(const Var& x) { return training && p > 0 ? dropout(x, p, generator.key()) : x; }
+Var Dropout::operator()(const Var& x) {
+  return training && p > 0 ? dropout(x, p, generator.key()) : identity(x);
+}
 
 Var detail::add_penalty(Tape& tape, Var sum, const Parameter& parameter, double l2) {
   if (l2 == 0) return sum;

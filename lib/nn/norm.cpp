@@ -1,28 +1,25 @@
+// BatchNorm2d with its running statistics, and LayerNorm.
 #include "xgrad/nn/norm.hpp"
 
 #include <algorithm>
 #include <cstring>
 
 #include "xgrad/tape/tape.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::nn {
 namespace {
 
-template <class F>
-void dispatch(DType dtype, F&& f) {
-  dtype == DType::float32 ? f.template operator()<float>() : f.template operator()<double>();
-}
-
 Parameter filled(DType dtype, const Shape& shape, double value) {
   Parameter p({dtype, shape});
-  dispatch(dtype, [&]<class T>() {
+  xgrad::detail::dispatch_floating(dtype, [&]<class T>() {
     const View v = p.value_view();
     std::fill_n(v.as<T>(), v.size(), static_cast<T>(value));
   });
   return p;
 }
 
-/// The value on a tape, as a number like any other: nothing is derived with respect to it.
+/// The value of p as a constant of the tape.
 Var constant(Tape& tape, const Parameter& p) {
   return tape.constant({p.dtype(), p.shape()}, [&](View v) {
     std::memcpy(v.data, p.view().data, static_cast<std::size_t>(v.size()) * size_of(v.dtype));
@@ -31,7 +28,7 @@ Var constant(Tape& tape, const Parameter& p) {
 
 /// running += momentum (factor batch - running)
 void follow(Parameter& running, const Var& batch, double factor, double momentum) {
-  dispatch(running.dtype(), [&]<class T>() {
+  xgrad::detail::dispatch_floating(running.dtype(), [&]<class T>() {
     const View v = running.value_view();
     const T* b = batch.view().as<T>();
     for (std::int64_t i = 0; i < v.size(); ++i) {
@@ -58,7 +55,7 @@ Var BatchNorm2d::operator()(const Var& x) {
   }
   const Var y = batch_norm(x, a, b, eps);
   const double n = static_cast<double>(x.size()) / static_cast<double>(std::max<std::int64_t>(1, a.size()));
-  if (n < 1) return y;  // of an empty batch there is nothing to learn
+  if (n < 1) return y;  // an empty batch has no statistics
   const Moments batch = batch_moments(x);
   follow(running_mean, batch.mean, 1, momentum);
   follow(running_variance, batch.variance, n / std::max(1.0, n - 1), momentum);

@@ -1,3 +1,4 @@
+// The parameters and steps of LstmCell and GruCell.
 #include "xgrad/nn/recurrent.hpp"
 
 #include <cmath>

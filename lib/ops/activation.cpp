@@ -1,3 +1,4 @@
+// Activation functions: the ops are made from lib/tensor/functions/activation.hpp.
 #include "xgrad/ops/activation.hpp"
 
 #include "lib/ops/registry.hpp"

@@ -1,3 +1,4 @@
+// Scaled dot-product attention, a composition of matmul, where and softmax.
 #include "xgrad/ops/attention.hpp"
 
 #include <cmath>
@@ -13,7 +14,7 @@ namespace {
 
 using detail::text;
 
-/// The scores where `allowed`, -inf elsewhere.
+/// scores where `allowed`, -inf elsewhere
 Var masked(const Var& scores, const Var& allowed) {
   return where(allowed, scores, detail::scalar_like(scores, -std::numeric_limits<double>::infinity()));
 }
@@ -37,8 +38,7 @@ Var scaled_dot_product_attention(const Var& q, const Var& k, const Var& v, const
     throw ShapeError(text(op, ": q ", q.shape(), ", k ", k.shape(), " and v ", v.shape(),
                           " do not fit; q is [..., L, E], k [..., S, E], v [..., S, F]"));
   }
-  const ConstView operands[] = {q.view(), k.view(), v.view()};
-  detail::floating_dtype(op, operands);
+  require_floating(op, q, k, v);
   const double scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(q.shape()[i])));
   Var scores = matmul(q * scale, k, false, true);
   if (options.mask.defined()) {

@@ -1,4 +1,4 @@
-// What the ops share: dtype dispatch, operand checks, and reductions as [outer, n, inner].
+// Sets of axes, and loops over tensors seen as [outer, n, inner], for all ops.
 #pragma once
 
 #include <algorithm>
@@ -11,52 +11,23 @@
 #include "lib/tensor/copy.hpp"
 #include "lib/tensor/kernels.hpp"
 #include "xgrad/ops/axes.hpp"
+#include "xgrad/ops/checks.hpp"
 #include "xgrad/support/error.hpp"
 #include "xgrad/support/text.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/tape.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::detail {
 
-/// Calls f.operator()<float>() or <double>(). The dtype has been checked at record time.
 template <class F>
 void dispatch(DType dtype, F&& f) {
-  if (dtype == DType::float32) {
-    f.template operator()<float>();
-  } else {
-    f.template operator()<double>();
-  }
+  dispatch_floating(dtype, f);
 }
 
-[[noreturn]] inline void throw_not_one_floating_dtype(const char* op, Operands x) {
-  for (std::size_t i = 0;; ++i) {
-    if (!is_floating(x[i].dtype))
-      throw DTypeError(text(op, ": operand ", i, " is ", x[i].dtype, ", not floating"));
-    if (x[i].dtype != x[0].dtype)
-      throw DTypeError(text(op, ": dtypes differ, ", x[0].dtype, " and ", x[i].dtype));
-  }
-}
-
-/// @throws DTypeError unless all operands have one floating dtype, which is returned.
-inline DType floating_dtype(const char* op, Operands x) {
-  const DType dtype = x[0].dtype;
-  bool one = is_floating(dtype);
-  for (const ConstView& v : x) one = one && v.dtype == dtype;
-  if (!one) throw_not_one_floating_dtype(op, x);
-  return dtype;
-}
-
-/// The same for one operand of a function that is made of several ops.
-inline void require_floating(const char* op, const Var& x) {
-  if (!is_floating(x.dtype())) throw DTypeError(text(op, ": operand 0 is ", x.dtype(), ", not floating"));
-}
-
-/// The shape that two operands broadcast to. @throws ShapeError
-inline Shape broadcast_shape(const char* op, const Shape& x, const Shape& y) {
-  if (x == y) return x;
-  const Broadcast b = broadcast(x, y);
-  if (!b.ok) throw ShapeError(text(op, ": shapes ", x, " and ", y, " do not broadcast"));
-  return b.shape;
+/// @throws DTypeError unless an operand is bool; `operand` is its name in errors.
+inline void require_bool(const char* op, const char* operand, DType dtype) {
+  if (dtype != DType::boolean) throw DTypeError(text(op, ": the ", operand, " is ", dtype, ", not bool"));
 }
 
 /// A set of axes of one tensor, as attributes hold it.
@@ -65,7 +36,7 @@ struct AxisMask {
   bool has(int axis) const { return (bits >> axis & 1) != 0; }
 };
 
-/// What is left of a shape after reducing some axes.
+/// The shape after reducing some axes.
 inline Shape reduced_shape(const Shape& x, AxisMask axes, bool keepdims) {
   Shape result;
   for (int i = 0; i < x.rank(); ++i) {
@@ -75,7 +46,7 @@ inline Shape reduced_shape(const Shape& x, AxisMask axes, bool keepdims) {
   return result;
 }
 
-/// @throws ShapeError when an element of the result would come from no elements at all.
+/// @throws ShapeError when the result has elements and x has none to reduce.
 inline void require_elements(const char* op, const Shape& x, AxisMask axes) {
   if (x.size() == 0 && reduced_shape(x, axes, false).size() > 0)
     throw ShapeError(text(op, ": ", x, " has no elements to reduce"));
@@ -89,22 +60,22 @@ inline kernels::Extents extents_about(const Shape& x, int axis) {
   return e;
 }
 
-/// Calls body(offset in a tensor, offset in what a reduction leaves, extents) for pieces of a tensor [outer,
-/// n, inner] that have all of n, which threads share.
+/// Calls body(offset, offset in the reduced tensor, extents) for pieces of a tensor [outer, n, inner] that
+/// have all of n; threads share them.
 inline constexpr std::int64_t kColumns = 256;
 template <class Body>
 void for_each_line_piece(const kernels::Extents& e, Body&& body) {
   constexpr std::int64_t kMany = 8;
   const std::int64_t slice = e.n * e.inner;
   if (e.outer >= kMany || e.inner < 2 * kColumns) {
-    parallel_pieces(e.outer, std::max<std::int64_t>(1, slice), [&](std::int64_t begin, std::int64_t count) {
+    parallel_chunks(e.outer, std::max<std::int64_t>(1, slice), [&](std::int64_t begin, std::int64_t count) {
       body(begin * slice, begin * e.inner, kernels::Extents{count, e.n, e.inner});
     });
     return;
   }
   const std::int64_t blocks = (e.inner + kColumns - 1) / kColumns;
   for (std::int64_t o = 0; o < e.outer; ++o) {
-    parallel_pieces(blocks, e.n * kColumns, [&](std::int64_t begin, std::int64_t count) {
+    parallel_chunks(blocks, e.n * kColumns, [&](std::int64_t begin, std::int64_t count) {
       const std::int64_t i = begin * kColumns;
       body(o * slice + i, o * e.inner + i,
            kernels::Extents{1, e.n, std::min(count * kColumns, e.inner - i), e.inner});
@@ -112,14 +83,14 @@ void for_each_line_piece(const kernels::Extents& e, Body&& body) {
   }
 }
 
-/// Reduces [outer, n, inner] over n by kernel(from, extents, to, write), in pieces that threads share. Where
-/// there is much to reduce to little, n is cut too: what its shares come to is reduced once more.
+/// Reduces [outer, n, inner] over n by kernel(from, extents, to, write), in pieces that threads share. For
+/// small outputs n is split as well, and the partial results are reduced again.
 template <class T, class Kernel>
 void reduce_pieces(const T* x, const kernels::Extents& e, T* y, Write write, Kernel&& kernel) {
   constexpr std::int64_t kRoom = 2048;
   const std::int64_t slice = e.n * e.inner;
   const std::int64_t shares =
-      std::min({kRoom / std::max<std::int64_t>(1, e.inner), slice / kPiece, std::int64_t{64}});
+      std::min({kRoom / std::max<std::int64_t>(1, e.inner), slice / kGrain, std::int64_t{64}});
   if (e.outer > 1 || e.inner >= 2 * kColumns || shares < 2) {
     for_each_line_piece(e, [&](std::int64_t from, std::int64_t to, const kernels::Extents& piece) {
       kernel(x + from, piece, y + to, write);
@@ -135,8 +106,8 @@ void reduce_pieces(const T* x, const kernels::Extents& e, T* y, Write write, Ker
   kernel(parts, {1, count, e.inner}, y, write);
 }
 
-/// Reduces x over a set of axes by kernel(from, extents, to, write): groups of neighbouring axes one after
-/// the other, innermost first.
+/// Reduces x over a set of axes by kernel(from, extents, to, write), one group of neighbouring axes after the
+/// other, innermost first.
 template <class T, class Kernel>
 void reduce(const ConstView& x, AxisMask axes, const View& y, Write write, Kernel&& kernel) {
   Shape shape = x.shape();

@@ -1,4 +1,4 @@
-// Comparisons and where.
+// Comparisons, whose derivative is zero, and where.
 #include <functional>
 
 #include "lib/ops/common.hpp"
@@ -9,8 +9,6 @@
 
 namespace xgrad {
 namespace {
-
-using detail::broadcast_shape;
 
 struct Equal : std::equal_to<> {
   static constexpr const char* name = "equal";
@@ -36,18 +34,16 @@ struct Compare {
   static constexpr const char* name = F::name;
   static constexpr bool constant = true;
   TensorType infer(Operands x) const {
-    if (x[0].dtype != x[1].dtype) {
-      throw DTypeError(detail::text(name, ": dtypes differ, ", x[0].dtype, " and ", x[1].dtype));
-    }
+    require_one_dtype(name, x);
     return {DType::boolean, broadcast_shape(name, x[0].shape(), x[1].shape())};
   }
   void eval(Operands x, View z, Write) const {
-    detail::dispatch_any(x[0].dtype, [&]<class T>() {
+    detail::dispatch_all(x[0].dtype, [&]<class T>() {
       const T* a = x[0].as<T>();
       const T* b = x[1].as<T>();
       const LoopNest<2> nest(z.shape(), {broadcast_strides(x[0].shape(), z.shape()),
                                          broadcast_strides(x[1].shape(), z.shape())});
-      parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
+      parallel_chunks(z.size(), [&](std::int64_t begin, std::int64_t count) {
         bool* out = z.as<bool>() + begin;
         nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
           for (std::int64_t i = 0; i < n; ++i) out[i] = F{}(a[at[0] + i * step[0]], b[at[1] + i * step[1]]);
@@ -63,35 +59,33 @@ struct Where {
   static constexpr bool elementwise = true;
   static constexpr Reads reads[] = {kReadsNothing, reads_x(0)};
   TensorType infer(Operands x) const {
-    if (x[0].dtype != DType::boolean)
-      throw DTypeError(detail::text("where: the condition is ", x[0].dtype, ", not bool"));
-    const DType dtype = detail::floating_dtype(name, x.subspan(1));
+    detail::require_bool(name, "condition", x[0].dtype);
+    const DType dtype = require_floating(name, x.subspan(1));
     return {dtype, broadcast_shape(name, broadcast_shape(name, x[1].shape(), x[2].shape()), x[0].shape())};
   }
+  template <class T>
   void eval(Operands x, View z, Write write) const {
-    detail::dispatch(z.dtype, [&]<class T>() {
-      const bool* c = x[0].as<bool>();
-      const T* a = x[1].as<T>();
-      const T* b = x[2].as<T>();
-      const LoopNest<3> nest(
-          z.shape(), {broadcast_strides(x[0].shape(), z.shape()), broadcast_strides(x[1].shape(), z.shape()),
-                      broadcast_strides(x[2].shape(), z.shape())});
-      parallel_pieces(z.size(), [&](std::int64_t begin, std::int64_t count) {
-        T* out = z.as<T>() + begin;
-        nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
-          for (std::int64_t i = 0; i < n; ++i) {
-            const T value = c[at[0] + i * step[0]] ? a[at[1] + i * step[1]] : b[at[2] + i * step[2]];
-            out[i] = write == Write::assign ? value : out[i] + value;
-          }
-          out += n;
-        });
+    const bool* c = x[0].as<bool>();
+    const T* a = x[1].as<T>();
+    const T* b = x[2].as<T>();
+    const LoopNest<3> nest(
+        z.shape(), {broadcast_strides(x[0].shape(), z.shape()), broadcast_strides(x[1].shape(), z.shape()),
+                    broadcast_strides(x[2].shape(), z.shape())});
+    parallel_chunks(z.size(), [&](std::int64_t begin, std::int64_t count) {
+      T* out = z.as<T>() + begin;
+      nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
+        for (std::int64_t i = 0; i < n; ++i) {
+          store(out[i], c[at[0] + i * step[0]] ? a[at[1] + i * step[1]] : b[at[2] + i * step[2]], write);
+        }
+        out += n;
       });
     });
   }
+  // dx = where(condition, u, 0), dy = where(condition, 0, u)
   void vjp(Backward& b) const {
     const Var zero = detail::scalar_like(b.dy(), 0);
-    b.dx(1) += sum_to(where(b.x(0), b.dy(), zero), b.x_shape(1));
-    b.dx(2) += sum_to(where(b.x(0), zero, b.dy()), b.x_shape(2));
+    b.dx(1) += [&] { return sum_to(where(b.x(0), b.dy(), zero), b.x_shape(1)); };
+    b.dx(2) += [&] { return sum_to(where(b.x(0), zero, b.dy()), b.x_shape(2)); };
   }
 };
 

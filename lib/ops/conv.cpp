@@ -20,29 +20,29 @@ using detail::text;
 
 /// What the three have in common: their attributes, and with them all extents but those of the operands.
 struct Convolution {
-  Sliding sliding;
+  Window window;
   std::int64_t groups, height, width;  // of the image
 
-  std::int64_t out_height() const { return sliding.places(0, height); }
-  std::int64_t out_width() const { return sliding.places(1, width); }
+  std::int64_t out_height() const { return window.positions(0, height); }
+  std::int64_t out_width() const { return window.positions(1, width); }
   void describe(std::ostream& out) const {
     const auto pair = [&](const char* name, const std::int64_t(&v)[2]) {
       out << name << "={" << v[0] << ", " << v[1] << "}, ";
     };
-    pair("stride", sliding.stride), pair("padding", sliding.padding), pair("dilation", sliding.dilation);
+    pair("stride", window.stride), pair("padding", window.padding), pair("dilation", window.dilation);
     out << "groups=" << groups;
   }
 };
 
-/// How the work is cut: one matrix product for each image, group and block of rows of places. The cuts depend
-/// on the shapes alone, and so do the bits of the result.
-struct Cut {
-  Sliding sliding;
-  Images channels;  // of one group
+/// How the work is cut: one matrix product for each image, group and block of rows of positions. The cuts
+/// depend on the shapes alone, and so do the bits of the result.
+struct ConvPlan {
+  Window window;
+  Planes channels;  // of one group
   std::int64_t images, groups, outputs, out_width, pixels, rows, shares;
 
-  Cut(const Convolution& c, const Shape& x, const Shape& y)
-      : sliding(c.sliding),
+  ConvPlan(const Convolution& c, const Shape& x, const Shape& y)
+      : window(c.window),
         channels{x[1] / c.groups, c.height, c.width},
         images(x[0]),
         groups(c.groups),
@@ -57,11 +57,11 @@ struct Cut {
   }
 
   /// The extent that the product sums over: the number of weights of one output.
-  std::int64_t inner() const { return channels.count * sliding.window[0] * sliding.window[1]; }
+  std::int64_t inner() const { return channels.count * window.extent[0] * window.extent[1]; }
   /// Whether the image is its own matrix of columns.
   bool is_direct() const {
     const auto all = [](const std::int64_t(&v)[2], std::int64_t n) { return v[0] == n && v[1] == n; };
-    return all(sliding.window, 1) && all(sliding.stride, 1) && all(sliding.padding, 0);
+    return all(window.extent, 1) && all(window.stride, 1) && all(window.padding, 0);
   }
   std::int64_t image_size() const { return channels.count * channels.height * channels.width; }
   std::int64_t columns_size() const { return is_direct() ? 0 : inner() * rows * out_width; }
@@ -71,8 +71,8 @@ struct Cut {
 
   struct Block {
     std::int64_t share, group;
-    Places rows;
-    std::int64_t n;              // places in these rows
+    Positions rows;
+    std::int64_t n;              // positions in these rows
     std::int64_t image, result;  // where the group's channels and the block's outputs start
   };
   /// Calls body(block, memory for its columns). Each share is a range of images; shares run in parallel.
@@ -111,34 +111,32 @@ struct Conv2d : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0), kReadsNothing};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x),
-            Shape{x[0].shape()[0], x[1].shape()[0], out_height(), out_width()}};
+    return {require_floating(name, x), Shape{x[0].shape()[0], x[1].shape()[0], out_height(), out_width()}};
   }
-  Cut cut(Operands x, const Shape& y) const { return {*this, x[0].shape(), y}; }
+  ConvPlan plan(Operands x, const Shape& y) const { return {*this, x[0].shape(), y}; }
   std::size_t workspace(Operands x) const {
-    const Cut c = cut(x, infer(x).shape);
+    const ConvPlan c = plan(x, infer(x).shape);
     return bytes(c.shares * c.columns_size(), x[0].dtype);
   }
+  template <class T>
   void eval(Operands x, View y, Write write, void* workspace) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Cut c = cut(x, y.shape());
-      const bool biased = x.size() == 3;
-      c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
-        const T* image = x[0].as<T>() + block.image;
-        const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
-        T* out = y.as<T>() + block.result;
-        if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, sliding, block.rows, columns);
-        for (std::int64_t o = 0; biased && o < c.outputs; ++o) {
-          const T bias = x[2].as<T>()[block.group * c.outputs + o];
-          T* line = out + o * c.pixels;
-          for (std::int64_t i = 0; i < block.n; ++i) line[i] = write == Write::assign ? bias : line[i] + bias;
-        }
-        gemm({.m = c.outputs, .n = block.n, .k = c.inner(), .stride_b = block.n, .stride_c = c.pixels}, T(1),
-             w, c.is_direct() ? image : columns, biased || write == Write::accumulate ? T(1) : T(0), out);
-      });
+    const ConvPlan c = plan(x, y.shape());
+    const bool biased = x.size() == 3;
+    c.for_each_block(static_cast<T*>(workspace), [&](const ConvPlan::Block& block, T* columns) {
+      const T* image = x[0].as<T>() + block.image;
+      const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
+      T* out = y.as<T>() + block.result;
+      if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, window, block.rows, columns);
+      for (std::int64_t o = 0; biased && o < c.outputs; ++o) {
+        const T bias = x[2].as<T>()[block.group * c.outputs + o];
+        T* line = out + o * c.pixels;
+        for (std::int64_t i = 0; i < block.n; ++i) store(line[i], bias, write);
+      }
+      gemm({.m = c.outputs, .n = block.n, .k = c.inner(), .stride_b = block.n, .stride_c = c.pixels}, T(1), w,
+           c.is_direct() ? image : columns, biased || write == Write::accumulate ? T(1) : T(0), out);
     });
   }
-  double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
+  double flops(Operands x, const Shape& y) const { return plan(x, y).flops(); }
   void vjp(Backward& b) const;
 };
 
@@ -148,29 +146,28 @@ struct ConvTranspose2d : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x), Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
+    return {require_floating(name, x), Shape{x[0].shape()[0], x[1].shape()[1] * groups, height, width}};
   }
-  Cut cut(Operands y, const Shape& x) const { return {*this, x, y[0].shape()}; }
+  ConvPlan plan(Operands y, const Shape& x) const { return {*this, x, y[0].shape()}; }
   std::size_t workspace(Operands x) const {
-    const Cut c = cut(x, infer(x).shape);
+    const ConvPlan c = plan(x, infer(x).shape);
     return bytes(c.shares * c.columns_size(), x[0].dtype);
   }
+  template <class T>
   void eval(Operands x, View y, Write write, void* workspace) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Cut c = cut(x, y.shape());
-      c.for_each_block(static_cast<T*>(workspace), [&](const Cut::Block& block, T* columns) {
-        T* image = y.as<T>() + block.image;
-        const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
-        const bool add = c.is_direct() && write == Write::accumulate;
-        gemm({.m = c.inner(), .n = block.n, .k = c.outputs, .transpose_a = true, .stride_b = c.pixels}, T(1),
-             w, x[0].as<T>() + block.result, add ? T(1) : T(0), c.is_direct() ? image : columns);
-        if (c.is_direct()) return;
-        if (block.rows.first == 0 && write == Write::assign) std::fill_n(image, c.image_size(), T(0));
-        kernels::table<T>().col2im(columns, c.channels, sliding, block.rows, image);
-      });
+    const ConvPlan c = plan(x, y.shape());
+    c.for_each_block(static_cast<T*>(workspace), [&](const ConvPlan::Block& block, T* columns) {
+      T* image = y.as<T>() + block.image;
+      const T* w = x[1].as<T>() + block.group * c.outputs * c.inner();
+      const bool add = c.is_direct() && write == Write::accumulate;
+      gemm({.m = c.inner(), .n = block.n, .k = c.outputs, .transpose_a = true, .stride_b = c.pixels}, T(1), w,
+           x[0].as<T>() + block.result, add ? T(1) : T(0), c.is_direct() ? image : columns);
+      if (c.is_direct()) return;
+      if (block.rows.first == 0 && write == Write::assign) std::fill_n(image, c.image_size(), T(0));
+      kernels::table<T>().col2im(columns, c.channels, window, block.rows, image);
     });
   }
-  double flops(Operands x, const Shape& y) const { return cut(x, y).flops(); }
+  double flops(Operands x, const Shape& y) const { return plan(x, y).flops(); }
   void vjp(Backward& b) const;
 };
 
@@ -180,40 +177,39 @@ struct ConvWeightGrad : Convolution {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0)};
 
   TensorType infer(Operands x) const {
-    return {detail::floating_dtype(name, x),
-            Shape{x[1].shape()[1], x[0].shape()[1] / groups, sliding.window[0], sliding.window[1]}};
+    return {require_floating(name, x),
+            Shape{x[1].shape()[1], x[0].shape()[1] / groups, window.extent[0], window.extent[1]}};
   }
-  Cut cut(Operands x) const { return {*this, x[0].shape(), x[1].shape()}; }
+  ConvPlan plan(Operands x) const { return {*this, x[0].shape(), x[1].shape()}; }
   std::size_t workspace(Operands x) const {
-    const Cut c = cut(x);
+    const ConvPlan c = plan(x);
     return bytes(c.shares * (c.columns_size() + c.weights()), x[0].dtype);
   }
   // Each share adds up a sum of its own, whatever thread it runs on; then these are added in their order.
+  template <class T>
   void eval(Operands x, View dw, Write write, void* workspace) const {
-    detail::dispatch(dw.dtype, [&]<class T>() {
-      const Cut c = cut(x);
-      T* sums = static_cast<T*>(workspace);
-      std::fill_n(sums, c.shares * c.weights(), T(0));
-      c.for_each_block(sums + c.shares * c.weights(), [&](const Cut::Block& block, T* columns) {
-        const T* image = x[0].as<T>() + block.image;
-        if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, sliding, block.rows, columns);
-        gemm({.m = c.outputs,
-              .n = c.inner(),
-              .k = block.n,
-              .transpose_b = true,
-              .stride_a = c.pixels,
-              .stride_b = block.n},
-             T(1), x[1].as<T>() + block.result, c.is_direct() ? image : columns, T(1),
-             sums + block.share * c.weights() + block.group * c.outputs * c.inner());
-      });
-      T* out = dw.as<T>();
-      if (write == Write::assign) std::fill_n(out, dw.size(), T(0));
-      for (std::int64_t share = 0; share < c.shares; ++share, sums += c.weights()) {
-        for (std::int64_t i = 0; i < c.weights(); ++i) out[i] += sums[i];
-      }
+    const ConvPlan c = plan(x);
+    T* sums = static_cast<T*>(workspace);
+    std::fill_n(sums, c.shares * c.weights(), T(0));
+    c.for_each_block(sums + c.shares * c.weights(), [&](const ConvPlan::Block& block, T* columns) {
+      const T* image = x[0].as<T>() + block.image;
+      if (!c.is_direct()) kernels::table<T>().im2col(image, c.channels, window, block.rows, columns);
+      gemm({.m = c.outputs,
+            .n = c.inner(),
+            .k = block.n,
+            .transpose_b = true,
+            .stride_a = c.pixels,
+            .stride_b = block.n},
+           T(1), x[1].as<T>() + block.result, c.is_direct() ? image : columns, T(1),
+           sums + block.share * c.weights() + block.group * c.outputs * c.inner());
     });
+    T* out = dw.as<T>();
+    if (write == Write::assign) std::fill_n(out, dw.size(), T(0));
+    for (std::int64_t share = 0; share < c.shares; ++share, sums += c.weights()) {
+      for (std::int64_t i = 0; i < c.weights(); ++i) out[i] += sums[i];
+    }
   }
-  double flops(Operands x, const Shape&) const { return cut(x).flops(); }
+  double flops(Operands x, const Shape&) const { return plan(x).flops(); }
   void vjp(Backward& b) const {
     b.dx(0) += apply(ConvTranspose2d{*this}, b.x(1), b.dy());
     b.dx(1) += apply(Conv2d{*this}, b.x(0), b.dy());
@@ -223,7 +219,7 @@ struct ConvWeightGrad : Convolution {
 void Conv2d::vjp(Backward& b) const {
   b.dx(0) += apply(ConvTranspose2d{*this}, b.dy(), b.x(1));
   b.dx(1) += apply(ConvWeightGrad{*this}, b.x(0), b.dy());
-  if (b.operand_count() == 3) b.dx(2) += sum(sum(b.dy(), {2, 3}), 0);
+  if (b.operand_count() == 3) b.dx(2) += [&] { return sum(sum(b.dy(), {2, 3}), 0); };
 }
 
 void ConvTranspose2d::vjp(Backward& b) const {
@@ -310,14 +306,14 @@ Var conv_transpose2d(const Var& x, const Var& w, const Var& bias, const ConvTran
                           " groups; x is [N, C, H, W], w [C, O / groups, kh, kw]"));
   }
   const Extent2d& further = options.output_padding;
-  if (further.height < 0 || further.width < 0 || further.height >= c.sliding.stride[0] ||
-      further.width >= c.sliding.stride[1]) {
+  if (further.height < 0 || further.width < 0 || further.height >= c.window.stride[0] ||
+      further.width >= c.window.stride[1]) {
     throw ShapeError(text(op, ": output_padding {", further.height, ", ", further.width,
-                          "} must be at least 0 and less than the stride {", c.sliding.stride[0], ", ",
-                          c.sliding.stride[1], "}"));
+                          "} must be at least 0 and less than the stride {", c.window.stride[0], ", ",
+                          c.window.stride[1], "}"));
   }
-  const auto extent = [&](int axis, std::int64_t places, std::int64_t more) {
-    return (places - 1) * c.sliding.stride[axis] - 2 * c.sliding.padding[axis] + c.sliding.span(axis) + more;
+  const auto extent = [&](int axis, std::int64_t positions, std::int64_t more) {
+    return (positions - 1) * c.window.stride[axis] - 2 * c.window.padding[axis] + c.window.span(axis) + more;
   };
   c.height = extent(0, image[2], further.height), c.width = extent(1, image[3], further.width);
   if (c.height < 1 || c.width < 1 || image[2] < 1 || image[3] < 1) {

@@ -1,5 +1,6 @@
-// The cross entropies of rows of classes. Labels with options become rows of weights; what is left is one
-// formula, and for logits one op, which also takes labels as they are.
+// Cross entropies of rows of classes. The one of logits is an op, which takes labels or rows of weights; the
+// others are compositions. Options (class weights, ignored labels, smoothing) turn labels into rows of
+// weights.
 #include <cmath>
 #include <numeric>
 #include <ostream>
@@ -18,13 +19,12 @@
 namespace xgrad {
 namespace {
 
-using detail::dispatch;
 using detail::Indices;
 using detail::text;
 
-/// The dtype of a loss of rows against targets, once everything fits.
+/// The dtype of a loss of rows x against targets t. @throws ShapeError, DTypeError unless they fit.
 DType check_rows(const char* op, const ConstView& x, const ConstView& t) {
-  const DType dtype = detail::floating_dtype(op, Operands(&x, 1));
+  const DType dtype = require_floating(op, Operands(&x, 1));
   if (x.shape().rank() != 2) throw ShapeError(text(op, ": rows of classes expected, not ", x.shape()));
   if (x.shape()[0] == 0 || x.shape()[1] == 0)
     throw ShapeError(text(op, ": no rows or no classes in ", x.shape()));
@@ -45,8 +45,8 @@ DType check_rows(const char* op, const ConstView& x, const ConstView& t) {
 
 // The op of logits ----------------------------------------------------------------------------------------
 
-/// One loss per row, reduced, and back.
-struct OverRows {
+/// A loss that has one value per row, reduced.
+struct RowLoss {
   Reduction reduction;
 
   bool kept() const { return reduction == Reduction::none; }
@@ -54,11 +54,11 @@ struct OverRows {
     return reduction == Reduction::mean || reduction == Reduction::batch_mean ? static_cast<double>(rows) : 1;
   }
   Shape shape(std::int64_t rows) const { return kept() ? Shape{rows} : Shape{}; }
-  /// The cotangent of the result as a factor of every row.
+  /// The factor of every row's derivative, from the cotangent of the result.
   Var share(const Var& u, std::int64_t rows) const {
     return kept() ? reshape(u, Shape{rows, 1}) : u / divisor(rows);
   }
-  /// The result for losses that are sums over rows of terms [rows, classes].
+  /// The result where the loss of a row is the sum of its terms: terms are [rows, classes].
   Var of(const Var& terms, std::int64_t rows) const {
     return kept() ? sum(terms, 1) : sum(terms) / divisor(rows);
   }
@@ -68,96 +68,44 @@ struct OverRows {
   }
 };
 
-/// The logarithm of the sum of exponentials of every row: computed once for the loss and its gradient, which
-/// take it as their last operand. No derivative goes to it, they give the logits the whole of it.
+/// log(sum(exp(x))) of every row. The loss and its gradient take it as their last operand, so that it is
+/// computed once. It is constant: they give the whole derivative to the logits.
 struct RowLogSumExp {
   static constexpr const char* name = "row_logsumexp";
   static constexpr bool constant = true;
   TensorType infer(Operands x) const { return {x[0].dtype, Shape{x[0].shape()[0]}}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t classes = x[0].shape()[1];
-      parallel_pieces(x[0].shape()[0], classes, [&](std::int64_t begin, std::int64_t count) {
-        kernels::table<T>().logsumexp(x[0].as<T>() + begin * classes, {count, classes, 1}, y.as<T>() + begin,
-                                      write);
-      });
+    const std::int64_t classes = x[0].shape()[1];
+    parallel_chunks(x[0].shape()[0], classes, [&](std::int64_t begin, std::int64_t count) {
+      kernels::table<T>().logsumexp(x[0].as<T>() + begin * classes, {count, classes, 1}, y.as<T>() + begin,
+                                    write);
     });
   }
 };
 
-/// (softmax(x) sum(t) - t) u for every row, where u is its share of the cotangent. A row with t = 0 gets 0,
-/// whatever its logits.
-struct SoftmaxCrossEntropyGrad : OverRows {
-  static constexpr const char* name = "softmax_cross_entropy_grad";
-  static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2),
-                                    reads_x(0) | reads_x(1) | reads_x(2), reads_x(0) | reads_x(1),
-                                    kReadsNothing};
-  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
-  void eval(Operands x, View dx, Write write) const {
-    dispatch(dx.dtype, [&]<class T>() {
-      const std::int64_t rows = dx.shape()[0], classes = dx.shape()[1];
-      const bool labelled = is_integer(x[1].dtype);
-      const T* u = x[2].as<T>();
-      const T* lse = x[3].as<T>();
-      const auto& kernel = kernels::table<T>();
-      parallel_pieces(rows, classes, [&](std::int64_t begin, std::int64_t count) {
-        for (std::int64_t r = begin; r < begin + count; ++r) {
-          const T* logits = x[0].as<T>() + r * classes;
-          const T* t = labelled ? nullptr : x[1].as<T>() + r * classes;
-          T* out = dx.as<T>() + r * classes;
-          const T scale = u[kept() ? r : 0] / static_cast<T>(divisor(rows));
-          T weight = 1;
-          if (t) kernel.sum(t, {1, classes, 1}, &weight, Write::assign);
-          if (weight != 0 && scale != 0) {
-            kernel.exp_minus(logits, lse[r], weight * scale, out, classes, write);
-          } else if (write == Write::assign) {
-            std::fill_n(out, classes, T(0));
-          }
-          if (labelled) {
-            out[Indices(x[1])[r]] -= scale;
-          } else {
-            for (std::int64_t c = 0; c < classes; ++c) out[c] -= t[c] != 0 ? scale * t[c] : T(0);
-          }
-        }
-      });
-    });
-  }
-  void vjp(Backward& b) const {
-    const Var &w = b.dy(), x = b.x(0), u = b.x(2);
-    const std::int64_t rows = b.x_shape(0)[0];
-    const bool labelled = is_integer(b.x(1).dtype());
-    const Var t = labelled ? one_hot(b.x(1), b.x_shape(0)[1], w.dtype()) : b.x(1);
-    const Var p = softmax(x), total = sum(t, 1, true), factor = share(u, rows);
-    b.dx(0) += detail::softmax_grad(w * total * factor, p, 1);
-    if (!labelled) b.dx(1) += (sum(w * p, 1, true) - w) * factor;
-    b.dx(2) += of(w * (cotangent_mul(total, p) - t), rows);
-  }
-};
-
-struct SoftmaxCrossEntropy : OverRows {
+struct SoftmaxCrossEntropy : RowLoss {
   static constexpr const char* name = "softmax_cross_entropy";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2), reads_x(0), kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, shape(x[0].shape()[0])}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t rows = x[0].shape()[0];
-      T* out = y.as<T>();
-      const auto put = [write](T& to, double loss) {
-        to = static_cast<T>(loss) + (write == Write::assign ? T(0) : to);
-      };
-      // Shares of rows, each with a total of its own; these are added up in their order.
-      constexpr std::int64_t kShares = 64;
-      double totals[kShares] = {};
-      const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kPiece, 1, std::min(kShares, rows));
-      parallel_for(shares, [&](std::int64_t share) {
-        for (std::int64_t r = share * rows / shares; r < (share + 1) * rows / shares; ++r) {
-          const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
-          if (kept()) put(out[r], loss);
-          totals[share] += loss;
-        }
-      });
-      if (!kept()) put(*out, std::accumulate(totals, totals + shares, 0.0) / divisor(rows));
+    const std::int64_t rows = x[0].shape()[0];
+    T* out = y.as<T>();
+    // Each share of rows has a total of its own; the totals are added in their order.
+    constexpr std::int64_t kShares = 64;
+    double totals[kShares] = {};
+    const std::int64_t shares = std::clamp<std::int64_t>(x[0].size() / kGrain, 1, std::min(kShares, rows));
+    parallel_for(shares, [&](std::int64_t share) {
+      for (std::int64_t r = share * rows / shares; r < (share + 1) * rows / shares; ++r) {
+        const double loss = row(x[0], x[1], x[2].as<T>()[r], r);
+        if (kept()) store(out[r], static_cast<T>(loss), write);
+        totals[share] += loss;
+      }
     });
+    if (kept()) return;
+    const double total = std::accumulate(totals, totals + shares, 0.0);
+    store(*out, static_cast<T>(total / divisor(rows)), write);
   }
   template <class T>
   static double row(const ConstView& x, const ConstView& targets, T lse, std::int64_t r) {
@@ -167,7 +115,7 @@ struct SoftmaxCrossEntropy : OverRows {
       return static_cast<double>(lse) - static_cast<double>(logits[c]);
     };
     if (is_integer(targets.dtype)) return term(Indices(targets)[r]);
-    // sum(t (lse - x)), where an entry of t = 0 counts nothing even at a logit of -inf.
+    // sum(t (lse - x)); an entry of t = 0 adds 0, also for a logit of -inf.
     const T* t = targets.as<T>() + r * classes;
     double loss = 0;
     for (std::int64_t c = 0; c < classes; ++c) {
@@ -175,13 +123,67 @@ struct SoftmaxCrossEntropy : OverRows {
     }
     return loss;
   }
+  // With f the row's factor of u: dx = (softmax(x) sum(t) - t) f, dt = -log_softmax(x) f
+  void vjp(Backward& b) const;
+};
+
+/// (softmax(x) sum(t) - t) f for every row, f its factor of the cotangent. A row with t = 0 gets 0, also for
+/// logits that are not finite.
+struct SoftmaxCrossEntropyGrad : RowLoss {
+  static constexpr const char* name = "softmax_cross_entropy_grad";
+  static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | reads_x(2),
+                                    reads_x(0) | reads_x(1) | reads_x(2), reads_x(0) | reads_x(1),
+                                    kReadsNothing};
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View dx, Write write) const {
+    const std::int64_t rows = dx.shape()[0], classes = dx.shape()[1];
+    const bool labelled = is_integer(x[1].dtype);
+    const T* u = x[2].as<T>();
+    const T* lse = x[3].as<T>();
+    const auto& kernel = kernels::table<T>();
+    parallel_chunks(rows, classes, [&](std::int64_t begin, std::int64_t count) {
+      for (std::int64_t r = begin; r < begin + count; ++r) {
+        const T* logits = x[0].as<T>() + r * classes;
+        const T* t = labelled ? nullptr : x[1].as<T>() + r * classes;
+        T* out = dx.as<T>() + r * classes;
+        const T scale = u[kept() ? r : 0] / static_cast<T>(divisor(rows));
+        T weight = 1;
+        if (t) kernel.sum(t, {1, classes, 1}, &weight, Write::assign);
+        if (weight != 0 && scale != 0) {
+          kernel.exp_minus(logits, lse[r], weight * scale, out, classes, write);
+        } else if (write == Write::assign) {
+          std::fill_n(out, classes, T(0));
+        }
+        if (labelled) {
+          out[Indices(x[1])[r]] -= scale;
+        } else {
+          for (std::int64_t c = 0; c < classes; ++c) out[c] -= t[c] != 0 ? scale * t[c] : T(0);
+        }
+      }
+    });
+  }
+  // With w = dy, p = softmax(x) and f the row's factor of u: dx = p (v - sum(v p)) for v = w sum(t) f,
+  // dt = (sum(w p) - w) f, and du is the reduction of w (sum(t) p - t).
   void vjp(Backward& b) const {
-    b.dx(0) += apply(SoftmaxCrossEntropyGrad{reduction}, b.x(0), b.x(1), b.dy(), b.x(2));
-    if (is_floating(b.x(1).dtype())) {
-      b.dx(1) += -cotangent_mul(share(b.dy(), b.x_shape(0)[0]), log_softmax(b.x(0)));
+    const Var& w = b.dy();
+    const std::int64_t rows = b.x_shape(0)[0], classes = b.x_shape(0)[1];
+    const Var p = softmax(b.x(0));
+    Var t, total;
+    if (b.dx(0).needed() || b.dx(2).needed()) {
+      t = is_integer(b.x(1).dtype()) ? one_hot(b.x(1), classes, w.dtype()) : b.x(1);
+      total = sum(t, 1, true);
     }
+    b.dx(0) += [&] { return detail::softmax_grad(w * total * share(b.x(2), rows), p, 1); };
+    b.dx(1) += [&] { return (sum(w * p, 1, true) - w) * share(b.x(2), rows); };
+    b.dx(2) += [&] { return of(w * (cotangent_mul(total, p) - t), rows); };
   }
 };
+
+void SoftmaxCrossEntropy::vjp(Backward& b) const {
+  b.dx(0) += apply(SoftmaxCrossEntropyGrad{reduction}, b.x(0), b.x(1), b.dy(), b.x(2));
+  b.dx(1) += [&] { return -cotangent_mul(share(b.dy(), b.x_shape(0)[0]), log_softmax(b.x(0))); };
+}
 
 // Options -------------------------------------------------------------------------------------------------
 
@@ -201,7 +203,7 @@ void check_options(const char* op, const Var& x, const Var& targets, const Cross
     throw ShapeError(text(op, ": class_weights ", o.class_weights.shape(), " do not fit ", x.shape()));
 }
 
-/// What each class of each row counts, and what `mean` divides by.
+/// The weight of each class of each row, and the divisor of `mean`.
 struct Targets {
   Var rows, total;
 };

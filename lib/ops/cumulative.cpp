@@ -1,3 +1,4 @@
+// Cumulative sums and products. Both are linear recurrences, and so are their derivatives.
 #include "xgrad/ops/cumulative.hpp"
 
 #include <algorithm>
@@ -11,8 +12,8 @@
 namespace xgrad {
 namespace {
 
-/// y (= or +=) the running values along the middle of [outer, n, inner]: next(place, value of the place
-/// before). Some columns side by side, so that memory is read as it lies.
+/// Writes the running values along n of a tensor [outer, n, inner] to y: the value at an offset is
+/// next(offset, value before). Columns are taken side by side, so that memory is read in its order.
 template <class T, class Next>
 void scan(kernels::Extents e, bool reverse, double initial, T* y, Write write, Next&& next) {
   constexpr std::int64_t kColumns = 16;
@@ -25,15 +26,14 @@ void scan(kernels::Extents e, bool reverse, double initial, T* y, Write write, N
         const std::int64_t at = (o * e.n + (reverse ? e.n - 1 - k : k)) * e.inner + first;
         for (std::int64_t c = 0; c < columns; ++c) {
           value[c] = next(at + c, value[c]);
-          const T v = static_cast<T>(value[c]);
-          y[at + c] = write == Write::assign ? v : y[at + c] + v;
+          store(y[at + c], static_cast<T>(value[c]), write);
         }
       }
     }
   }
 }
 
-/// What these ops have in common: along which axis, and whether from its end.
+/// The axis that an op runs along, and whether it starts at the end.
 struct Direction {
   int axis;
   bool reverse;
@@ -41,7 +41,7 @@ struct Direction {
   Direction turned() const { return {axis, !reverse}; }
   kernels::Extents extents(const View& y) const { return detail::extents_about(y.shape(), axis); }
   void describe(std::ostream& out) const { out << "axis=" << axis << (reverse ? ", reverse" : ""); }
-  /// y[i] = x[i - 1], and `fill` in the first place.
+  /// y[i] = x[i - 1], and `fill` for the first one.
   Var previous(const Var& x, double fill) const {
     Shape shape = x.shape();
     if (shape[axis] == 0) return x;
@@ -54,55 +54,55 @@ struct Direction {
 struct CumSum : Direction {
   static constexpr const char* name = "cumsum";
   static constexpr Reads reads[] = {kReadsNothing};
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      scan(extents(y), reverse, 0, y.as<T>(), write,
-           [in = x[0].as<T>()](std::int64_t at, double sum) { return sum + static_cast<double>(in[at]); });
-    });
+    scan(extents(y), reverse, 0, y.as<T>(), write,
+         [in = x[0].as<T>()](std::int64_t at, double sum) { return sum + static_cast<double>(in[at]); });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(CumSum{turned()}, b.dy()); }
-};
-
-/// y[i] = b[i] + a[i] y[i - 1], for operands a and b. Its derivative is such a recurrence the other way.
-struct LinearRecurrence : Direction {
-  static constexpr const char* name = "linear_recurrence";
-  static constexpr Reads reads[] = {reads_x(0) | kReadsOutput, reads_x(0)};
-  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
-  void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      scan(extents(y), reverse, 0, y.as<T>(), write,
-           [a = x[0].as<T>(), b = x[1].as<T>()](std::int64_t at, double value) {
-             return static_cast<double>(b[at]) + functions::cotangent_mul(value, static_cast<double>(a[at]));
-           });
-    });
-  }
-  void vjp(Backward& b) const {
-    const Direction back = turned();
-    const Var u = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
-    b.dx(0) += cotangent_mul(u, previous(b.y(), 0));
-    b.dx(1) += u;
-  }
 };
 
 struct CumProd : Direction {
   static constexpr const char* name = "cumprod";
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      scan(extents(y), reverse, 1, y.as<T>(), write, [in = x[0].as<T>()](std::int64_t at, double product) {
-        return product * static_cast<double>(in[at]);
-      });
+    scan(extents(y), reverse, 1, y.as<T>(), write, [in = x[0].as<T>()](std::int64_t at, double product) {
+      return product * static_cast<double>(in[at]);
     });
   }
-  // y[i] = x[i] y[i - 1]: what reaches y[i] is dy[i] and x[i + 1] times what reaches y[i + 1].
+  // With v[i] = dy[i] + x[i + 1] v[i + 1], the cotangent of y[i] = x[i] y[i - 1]: dx[i] = v[i] y[i - 1]
+  void vjp(Backward& b) const;
+};
+
+/// y[i] = b[i] + a[i] y[i - 1], for operands a and b. Its derivative is a recurrence in the other direction.
+struct LinearRecurrence : Direction {
+  static constexpr const char* name = "linear_recurrence";
+  static constexpr Reads reads[] = {reads_x(0) | kReadsOutput, reads_x(0)};
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    scan(extents(y), reverse, 0, y.as<T>(), write,
+         [a = x[0].as<T>(), b = x[1].as<T>()](std::int64_t at, double value) {
+           return static_cast<double>(b[at]) + functions::cotangent_mul(value, static_cast<double>(a[at]));
+         });
+  }
+  // With v[i] = dy[i] + a[i + 1] v[i + 1]: da[i] = v[i] y[i - 1], db = v
   void vjp(Backward& b) const {
     const Direction back = turned();
-    const Var u = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
-    b.dx(0) += cotangent_mul(u, previous(b.y(), 1));
+    const Var v = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
+    b.dx(0) += [&] { return cotangent_mul(v, previous(b.y(), 0)); };
+    b.dx(1) += v;
   }
 };
+
+void CumProd::vjp(Backward& b) const {
+  const Direction back = turned();
+  const Var v = apply(LinearRecurrence{back}, back.previous(b.x(0), 0), b.dy());
+  b.dx(0) += cotangent_mul(v, previous(b.y(), 1));
+}
 
 }  // namespace
 

@@ -1,6 +1,6 @@
-// Decompositions with several results. An op has one result, so each packs its results into one row per
-// matrix, part after part; the public functions slice it. The decomposition is done once, and the derivatives
-// of the parts come together in the row's cotangent.
+// Cholesky, QR, eigenvalues and singular values. An op has one result, so a decomposition with several packs
+// them into one row per matrix, which the public function slices: it is computed once, and the cotangents of
+// the parts meet in the row.
 #include "xgrad/ops/decompositions.hpp"
 
 #include <limits>
@@ -17,9 +17,9 @@ namespace {
 using detail::swap_axes;
 
 /// The extents of a [..., m, n], and k = min(m, n).
-struct Extents {
+struct MatrixExtents {
   std::int64_t m, n, k;
-  explicit Extents(const Shape& a) : m(a[a.rank() - 2]), n(a[a.rank() - 1]), k(std::min(m, n)) {}
+  explicit MatrixExtents(const Shape& a) : m(a[a.rank() - 2]), n(a[a.rank() - 1]), k(std::min(m, n)) {}
 };
 
 /// The next elements of each row, from `start` on, as matrices.
@@ -29,10 +29,10 @@ Var take(const Var& packed, std::int64_t& start, std::int64_t rows, std::int64_t
   return reshape(slice(packed, -1, first, start), detail::with_matrix(batch, {rows, columns}));
 }
 
-/// Calls decompose(matrix, row) for every matrix of x; a row it returns false for becomes NaN.
+/// Calls decompose(matrix, row) for every matrix of x. Where it returns false, the row becomes NaN.
 template <class T, class Decompose>
 void for_each_matrix(const ConstView& x, const View& y, Write write, Decompose&& decompose) {
-  const Extents e(x.shape());
+  const MatrixExtents e(x.shape());
   const std::int64_t size = e.m * e.n, count = detail::batch_of(x.shape()).size();
   detail::write_through<T>(y, write, [&](T* out) {
     const std::int64_t row = count == 0 ? 0 : y.size() / count;
@@ -43,10 +43,10 @@ void for_each_matrix(const ConstView& x, const View& y, Write write, Decompose&&
 }
 
 TensorType packed(const char* op, Operands x, std::int64_t row) {
-  return {detail::floating_dtype(op, x), detail::with_matrix(detail::batch_of(x[0].shape()), {row})};
+  return {require_floating(op, x), detail::with_matrix(detail::batch_of(x[0].shape()), {row})};
 }
 
-/// The lower triangle with half of the diagonal: what, plus its transpose, is a symmetric x.
+/// The lower triangle of x with half of the diagonal. A symmetric x is this plus its transpose.
 Var half_lower(const Var& x) {
   return cotangent_mul(detail::by_triangle(x, x.shape()[x.rank() - 1], 1, 0.5, 0), x);
 }
@@ -58,19 +58,19 @@ struct Cholesky {
   static constexpr const char* name = "cholesky";
   static constexpr Reads reads[] = {kReadsOutput};
   TensorType infer(Operands x) const {
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     detail::require_square(name, x[0].shape());
     return {dtype, x[0].shape()};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Extents e(y.shape());
-      for_each_matrix<T>(x[0], y, write, [&](const T* a, T* l) {
-        std::copy_n(a, e.n * e.n, l);
-        return lapack::cholesky(e.n, l);
-      });
+    const MatrixExtents e(y.shape());
+    for_each_matrix<T>(x[0], y, write, [&](const T* a, T* l) {
+      std::copy_n(a, e.n * e.n, l);
+      return lapack::cholesky(e.n, l);
     });
   }
+  // With s = h + h', h the half-lower triangle of l' dl: da = l'^-1 s l^-1 / 2
   void vjp(Backward& b) const {
     const Var l = b.y(), s = plus_transpose(half_lower(matmul(l, b.dy(), true, false)));
     const Var left = triangular_solve(l, s, {.transpose = true});
@@ -82,29 +82,29 @@ struct Cholesky {
 struct QrPacked {
   static constexpr const char* name = "qr";
   static constexpr Reads reads[] = {kReadsOutput};
-  static Qr parts(const Var& y, const Extents& e) {
+  static Qr parts(const Var& y, const MatrixExtents& e) {
     std::int64_t at = 0;
     const Var q = take(y, at, e.m, e.k);
     return {q, take(y, at, e.k, e.n)};
   }
   TensorType infer(Operands x) const {
     detail::require_matrices(name, x[0].shape());
-    const Extents e(x[0].shape());
+    const MatrixExtents e(x[0].shape());
     return packed(name, x, e.m * e.k + e.k * e.n);
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Extents e(x[0].shape());
-      for_each_matrix<T>(x[0], y, write, [&](const T* a, T* q) {
-        lapack::qr(e.m, e.n, a, q, q + e.m * e.k);
-        return true;
-      });
+    const MatrixExtents e(x[0].shape());
+    for_each_matrix<T>(x[0], y, write, [&](const T* a, T* q) {
+      lapack::qr(e.m, e.n, a, q, q + e.m * e.k);
+      return true;
     });
   }
-  // For a square r. A wide a = [X, Y] has r = [S, q' Y]: X = q S is such a decomposition, and Y is a factor
-  // of the rest.
+  // With a = q r, r square: m = r dr' - dq' q, da = (dq + q (h + h')) r'^-1, h the half-lower triangle of m.
+  // A wide a = [X, Y] has r = [S, R] with R = q' Y: X = q S is decomposed so, R adds Y dR' to dq, and
+  // dY = q dR.
   void vjp(Backward& b) const {
-    const Extents e(b.x_shape(0));
+    const MatrixExtents e(b.x_shape(0));
     const auto [q, r] = parts(b.y(), e);
     auto [dq, dr] = parts(b.dy(), e);
     const bool wide = e.n > e.k;
@@ -134,19 +134,19 @@ struct EighPacked {
   }
   TensorType infer(Operands x) const {
     detail::require_square(name, x[0].shape());
-    const Extents e(x[0].shape());
+    const MatrixExtents e(x[0].shape());
     return packed(name, x, e.n + e.n * e.n);
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Extents e(x[0].shape());
-      for_each_matrix<T>(x[0], y, write,
-                         [&](const T* a, T* values) { return lapack::eigh(e.n, a, values, values + e.n); });
-    });
+    const MatrixExtents e(x[0].shape());
+    for_each_matrix<T>(x[0], y, write,
+                       [&](const T* a, T* values) { return lapack::eigh(e.n, a, values, values + e.n); });
   }
-  // Where no vector is used the quotient is 0 even for equal values, by cotangent_div.
+  // With T[i][j] = (v' dv - dv' v)[i][j] / 2 / (w[j] - w[i]): da = v (T + diag(dw)) v'. Where dv = 0,
+  // cotangent_div gives T = 0, also for equal values.
   void vjp(Backward& b) const {
-    const Extents e(b.x_shape(0));
+    const MatrixExtents e(b.x_shape(0));
     const auto [w, v] = parts(b.y(), e.n);
     const auto [dw, dv] = parts(b.dy(), e.n);
     const Var one = detail::eye(v, e.n);
@@ -160,27 +160,28 @@ struct SvdPacked {
   static constexpr const char* name = "svd";
   static constexpr Reads reads[] = {kReadsOutput};
   /// The values as [..., 1, k].
-  static Svd parts(const Var& y, const Extents& e) {
+  static Svd parts(const Var& y, const MatrixExtents& e) {
     std::int64_t at = 0;
     const Var u = take(y, at, e.m, e.k), s = take(y, at, 1, e.k);
     return {u, s, take(y, at, e.k, e.n)};
   }
   TensorType infer(Operands x) const {
     detail::require_matrices(name, x[0].shape());
-    const Extents e(x[0].shape());
+    const MatrixExtents e(x[0].shape());
     return packed(name, x, e.m * e.k + e.k + e.k * e.n);
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Extents e(x[0].shape());
-      for_each_matrix<T>(x[0], y, write, [&](const T* a, T* u) {
-        T* s = u + e.m * e.k;
-        return lapack::svd(e.m, e.n, a, u, s, s + e.k);
-      });
+    const MatrixExtents e(x[0].shape());
+    for_each_matrix<T>(x[0], y, write, [&](const T* a, T* u) {
+      T* s = u + e.m * e.k;
+      return lapack::svd(e.m, e.n, a, u, s, s + e.k);
     });
   }
+  // With U = (u' du - du' u) / g, V = (v' dv - dv' v) / g and g[i][j] = s[j]^2 - s[i]^2:
+  // da = u (U s + s V + diag(ds)) v', and the parts of du and dv outside of u and v, divided by s.
   void vjp(Backward& b) const {
-    const Extents e(b.x_shape(0));
+    const MatrixExtents e(b.x_shape(0));
     const auto [u, s, vh] = parts(b.y(), e);
     const auto [du, ds, dvh] = parts(b.dy(), e);
     const Var one = detail::eye(s, e.k), column = swap_axes(s);
@@ -189,7 +190,7 @@ struct SvdPacked {
     const Var inner = cotangent_div(minus_transpose(utu), gap) * s +
                       column * cotangent_div(minus_transpose(vtv), gap) + one * ds;
     Var left = matmul(u, inner);
-    // What of du and dvh lies outside the space of the singular vectors.
+    // The parts of du and dvh outside the span of the singular vectors.
     if (e.m > e.k) left = left + cotangent_div(du - matmul(u, utu), s);
     const Var dx = matmul(left, vh);
     if (e.n > e.k) {
@@ -205,10 +206,10 @@ Var drop_row(const Var& x) {
   return reshape(x, detail::with_matrix(detail::batch_of(x.shape()), {x.shape()[x.rank() - 1]}));
 }
 
-/// @throws E when the first element of a row says that the matrix could not be decomposed.
+/// @throws E when the first element of a row is NaN: its matrix could not be decomposed.
 template <class E>
 void require_decomposed(const char* op, const Var& a, const Var& packed, const char* fact) {
-  const Extents e(a.shape());
+  const MatrixExtents e(a.shape());
   if (e.k == 0) return;
   const std::int64_t count = detail::batch_of(a.shape()).size(), row = count ? packed.size() / count : 0;
   detail::require_good<E>(
@@ -226,7 +227,7 @@ Var cholesky(const Var& a) {
 
 Qr qr(const Var& a) {
   const Var y = apply(QrPacked{}, a);
-  return QrPacked::parts(y, Extents(a.shape()));
+  return QrPacked::parts(y, MatrixExtents(a.shape()));
 }
 
 Eigh eigh(const Var& a) {
@@ -239,11 +240,11 @@ Eigh eigh(const Var& a) {
 Svd svd(const Var& a) {
   const Var y = apply(SvdPacked{}, a);
   require_decomposed<NonFinite>("svd", a, y, kNotFinite);
-  const auto [u, s, vh] = SvdPacked::parts(y, Extents(a.shape()));
+  const auto [u, s, vh] = SvdPacked::parts(y, MatrixExtents(a.shape()));
   return {u, drop_row(s), vh};
 }
 
-detail::OpTable detail::decomposition_ops() {
+detail::OpTable detail::decompositions_ops() {
   static constexpr const OpInfo* table[] = {&op_info<Cholesky>, &op_info<QrPacked>, &op_info<EighPacked>,
                                             &op_info<SvdPacked>};
   return table;

@@ -1,4 +1,4 @@
-// What the ops on matrices share.
+// Shapes, checks and constants of the ops on matrices.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ inline Shape with_matrix(Shape batch, std::initializer_list<std::int64_t> matrix
   return batch;
 }
 
-/// @throws ShapeError unless x holds matrices.
+/// @throws ShapeError unless x has the axes of a matrix.
 inline void require_matrices(const char* op, const Shape& x) {
   if (x.rank() < 2) throw ShapeError(text(op, ": ", x, " is not a matrix or a batch of them"));
 }
@@ -32,15 +32,7 @@ inline void require_square(const char* op, const Shape& x) {
   }
 }
 
-/// @throws DTypeError unless the operands have one floating dtype; for functions made of several ops, whose
-/// errors bear the function's name.
-inline void require_floating(const char* op, std::span<const Var> x) {
-  std::vector<ConstView> views;
-  for (const Var& v : x) views.push_back({nullptr, v.dtype(), &v.shape()});
-  floating_dtype(op, views);
-}
-
-/// The shape of the solutions of a's systems, whose right-hand sides are `b`. @throws ShapeError
+/// The shape of X in a X = b, or with `right` in X a = b. @throws ShapeError
 inline Shape solution_shape(const char* op, const Shape& a, const Shape& b, bool right = false) {
   require_square(op, a);
   require_matrices(op, b);
@@ -51,8 +43,8 @@ inline Shape solution_shape(const char* op, const Shape& a, const Shape& b, bool
   return with_matrix(batch.shape, {m, n});
 }
 
-/// Calls body(a, b, i) for every matrix i of a batch, with the numbers of those of two operands that
-/// broadcast to it.
+/// Calls body(j, k, i) for every matrix i of a batch, with the numbers j and k of the matrices of a and b
+/// that broadcast to it.
 template <class Body>
 void for_each_pair(const Shape& a, const Shape& b, const Shape& batch, Body&& body) {
   const LoopNest<2> nest(batch, {broadcast_strides(a, batch), broadcast_strides(b, batch)});
@@ -62,8 +54,7 @@ void for_each_pair(const Shape& a, const Shape& b, const Shape& batch, Body&& bo
   });
 }
 
-/// Calls compute(T*) with memory for y's elements, which afterwards are y's or added to it: for kernels that
-/// work in place.
+/// Calls compute(T*) with memory for the elements of y and writes them to y: for kernels that work in place.
 template <class T, class Compute>
 void write_through(const View& y, Write write, Compute&& compute) {
   if (write == Write::assign) return compute(y.as<T>());
@@ -72,12 +63,12 @@ void write_through(const View& y, Write write, Compute&& compute) {
   for (std::size_t i = 0; i < result.size(); ++i) y.as<T>()[i] += result[i];
 }
 
-/// @throws E when the matrix that belongs to a value that is `bad` says so: values [batch, stride].
+/// @throws E for the first matrix of a whose values, a row of [batch, stride], are bad(row).
 template <class E, class Bad>
 void require_good(const char* op, const Var& a, const Var& values, std::int64_t stride, Bad&& bad,
                   const char* fact) {
   const ConstView view = values.view();
-  dispatch(view.dtype, [&]<class T>() {
+  dispatch_floating(view.dtype, [&]<class T>() {
     const T* v = view.as<T>();
     for (std::int64_t i = 0, n = batch_of(a.shape()).size(); i < n; ++i, v += stride) {
       if (bad(v)) throw E(text(op, ": matrix ", i, " of ", a.shape(), ' ', fact));
@@ -85,10 +76,10 @@ void require_good(const char* op, const Var& a, const Var& values, std::int64_t 
   });
 }
 
-/// The constant [n, n] that has one value below the diagonal, one on it and one above.
+/// The constant [n, n] with one value below the diagonal, one on it and one above.
 inline Var by_triangle(const Var& like, std::int64_t n, double below, double diagonal, double above) {
   return like.tape().constant({like.dtype(), Shape{n, n}}, [&](View v) {
-    dispatch(v.dtype, [&]<class T>() {
+    dispatch_floating(v.dtype, [&]<class T>() {
       for (std::int64_t i = 0; i < n; ++i) {
         for (std::int64_t j = 0; j < n; ++j) {
           v.as<T>()[i * n + j] = static_cast<T>(i > j ? below : i == j ? diagonal : above);
@@ -110,8 +101,8 @@ inline Var swap_axes(const Var& x) {
 /// x [...] as [..., 1, 1].
 inline Var as_matrices(const Var& x) { return reshape(x, with_matrix(x.shape(), {1, 1})); }
 
-/// a [..., n, n] -> [..., n n + n]: the factors of each matrix, then its row exchanges. It has no derivative:
-/// what is computed from the factors takes a as an operand too, for the derivative to go to.
+/// a [..., n, n] -> [..., n n + n]: the factors of each matrix, then its row exchanges. It is constant: ops
+/// on the factors take a as an operand too, and give the derivative to it.
 Var lu_factor(const Var& a);
 /// The X of a X = b, or a' X = b, from a's factors.
 Var lu_solve(const Var& a, const Var& lu, const Var& b, bool transpose = false);

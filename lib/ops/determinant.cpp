@@ -1,6 +1,6 @@
-// Determinants. det is a polynomial in the elements, and so are its derivatives; the first two are computed
-// in a way that never divides, so that they are right for singular matrices. With a = U diag(s) V' and sigma
-// = det(U V'), the cofactors are
+// Determinants. det is a polynomial in the elements, and so are its derivatives. The first two are computed
+// without a division, so that they are right for singular matrices. With a = U diag(s) V' and
+// sigma = det(U V'), the cofactors are
 //
 //     sigma U diag(p) V',   p[i] the product of all s but s[i],
 //
@@ -45,7 +45,7 @@ T signed_svd(std::int64_t n, const T* a, T* u, T* s, T* vh) {
   return lapack::lu_sign(n, product.data(), pivots.data());
 }
 
-/// products[i] is that of all s but s[i] and s[left_out].
+/// products[i] becomes the product of all s but s[i] and s[left_out].
 template <class T>
 void products_without(const std::vector<T>& s, std::size_t left_out, std::vector<T>& products) {
   const auto factor = [&](std::size_t i) { return i == left_out ? T(1) : s[i]; };
@@ -94,86 +94,91 @@ void cofactors_along(std::int64_t n, const T* a, const T* direction, T beta, T* 
   gemm({n, n, n}, sign, w, vh, beta, out);
 }
 
-/// Operands a and a direction: the derivative of the cofactors along it, which is its own transpose.
-struct CofactorsAlong {
-  static constexpr const char* name = "cofactors_along";
-  static constexpr Reads reads[] = {reads_x(0) | reads_x(1), reads_x(0)};
-  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
-  void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
-      for (std::int64_t i = 0; i < y.size(); i += size) {
-        cofactors_along(n, x[0].as<T>() + i, x[1].as<T>() + i, write == Write::assign ? T(0) : T(1),
-                        y.as<T>() + i);
-      }
-    });
-  }
-  // The third derivative of the determinant along W, U and H, from its logarithm's: with P, Q and R for the
-  // inverse of a times each, det(a) (trP trQ trR - trP tr QR - trQ tr PR - trR tr PQ + tr PQR + tr QPR), and
-  // tr M R is the sum of the elements of H times those of the transpose of M inverse(a).
-  void vjp(Backward& b) const {
-    const Var &a = b.x(0), lu = detail::lu_factor(a), p = detail::lu_solve(a, lu, b.x(1)),
-              q = detail::lu_solve(a, lu, b.dy());
-    const Var tp = detail::as_matrices(trace(p)), tq = detail::as_matrices(trace(q)), pq = matmul(p, q);
-    const Var one = detail::eye(a, a.shape()[a.rank() - 1]);
-    const Var m = (tp * tq - detail::as_matrices(trace(pq))) * one - tp * q - tq * p + pq + matmul(q, p);
-    b.dx(0) += detail::as_matrices(det(a)) * detail::lu_solve(a, lu, detail::swap_axes(m), true);
-    b.dx(1) += apply(CofactorsAlong{}, a, b.dy());
-  }
-};
-
-struct Cofactors {
-  static constexpr const char* name = "cofactors";
-  static constexpr Reads reads[] = {reads_x(0)};
-  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
-  void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
-      for (std::int64_t i = 0; i < y.size(); i += size) {
-        cofactors(n, x[0].as<T>() + i, write == Write::assign ? T(0) : T(1), y.as<T>() + i);
-      }
-    });
-  }
-  void vjp(Backward& b) const { b.dx(0) += apply(CofactorsAlong{}, b.x(0), b.dy()); }
-};
-
-/// Writes of(n, factors, exchanges) for each of a's matrices.
-template <class Of>
+/// Writes of(n, factors, exchanges) for each matrix of a.
+template <class T, class Of>
 void for_each_factored(const ConstView& a, const ConstView& lu, const View& y, Write write, Of&& of) {
-  detail::dispatch(y.dtype, [&]<class T>() {
-    const std::int64_t n = a.shape()[a.shape().rank() - 1];
-    const T* factors = lu.as<T>();
-    for (std::int64_t i = 0; i < y.size(); ++i, factors += n * n + n) {
-      const T value = of(n, factors, factors + n * n);
-      y.as<T>()[i] = write == Write::assign ? value : y.as<T>()[i] + value;
-    }
-  });
+  const std::int64_t n = a.shape()[a.shape().rank() - 1];
+  const T* factors = lu.as<T>();
+  for (std::int64_t i = 0; i < y.size(); ++i, factors += n * n + n) {
+    store(y.as<T>()[i], of(n, factors, factors + n * n), write);
+  }
 }
 
-// The operands of these are a and its factors.
+// The operands of Det, SlogdetSign and SlogdetLogAbs are a and its factors.
 
 struct Det {
   static constexpr const char* name = "det";
   static constexpr Reads reads[] = {reads_x(0), kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, detail::batch_of(x[0].shape())}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    for_each_factored(x[0], x[1], y, write, []<class T>(std::int64_t n, const T* lu, const T* exchanges) {
+    for_each_factored<T>(x[0], x[1], y, write, [](std::int64_t n, const T* lu, const T* exchanges) {
       T product = lapack::lu_sign(n, lu, exchanges);
       for (std::int64_t i = 0; i < n; ++i) product *= std::abs(lu[i * n + i]);
       return product;
     });
   }
+  void vjp(Backward& b) const;  // da = u times the cofactors
+};
+
+/// The derivative of the determinant of operand a in each element.
+struct Cofactors {
+  static constexpr const char* name = "cofactors";
+  static constexpr Reads reads[] = {reads_x(0)};
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
+    for (std::int64_t i = 0; i < y.size(); i += size) {
+      cofactors(n, x[0].as<T>() + i, write == Write::assign ? T(0) : T(1), y.as<T>() + i);
+    }
+  }
+  void vjp(Backward& b) const;  // da = the derivative of the cofactors along u
+};
+
+void Det::vjp(Backward& b) const {
+  b.dx(0) += cotangent_mul(detail::as_matrices(b.dy()), apply(Cofactors{}, b.x(0)));
+}
+
+/// The derivative of the cofactors of operand 0 along operand 1: a linear map that is its own transpose.
+struct CofactorsAlong {
+  static constexpr const char* name = "cofactors_along";
+  static constexpr Reads reads[] = {reads_x(0) | reads_x(1), reads_x(0)};
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    const std::int64_t n = y.shape()[y.shape().rank() - 1], size = n * n;
+    for (std::int64_t i = 0; i < y.size(); i += size) {
+      cofactors_along(n, x[0].as<T>() + i, x[1].as<T>() + i, write == Write::assign ? T(0) : T(1),
+                      y.as<T>() + i);
+    }
+  }
+  // da is the third derivative of the determinant along the operand W, the cotangent U and any H. With P, Q
+  // and R the inverse of a times each, it is
+  //     det(a) (tr P tr Q tr R - tr P tr QR - tr Q tr PR - tr R tr PQ + tr PQR + tr QPR) = det(a) tr(M R),
+  // and the cotangent that pairs with H is det(a) (M a^-1)'. dw is the same map along U.
   void vjp(Backward& b) const {
-    b.dx(0) += cotangent_mul(detail::as_matrices(b.dy()), apply(Cofactors{}, b.x(0)));
+    b.dx(0) += [&] {
+      const Var a = b.x(0), lu = detail::lu_factor(a), p = detail::lu_solve(a, lu, b.x(1)),
+                q = detail::lu_solve(a, lu, b.dy());
+      const Var tp = detail::as_matrices(trace(p)), tq = detail::as_matrices(trace(q)), pq = matmul(p, q);
+      const Var one = detail::eye(a, a.shape()[a.rank() - 1]);
+      const Var m = (tp * tq - detail::as_matrices(trace(pq))) * one - tp * q - tq * p + pq + matmul(q, p);
+      return detail::as_matrices(det(a)) * detail::lu_solve(a, lu, detail::swap_axes(m), true);
+    };
+    b.dx(1) += apply(CofactorsAlong{}, b.x(0), b.dy());
   }
 };
+
+void Cofactors::vjp(Backward& b) const { b.dx(0) += apply(CofactorsAlong{}, b.x(0), b.dy()); }
 
 struct SlogdetSign {
   static constexpr const char* name = "slogdet_sign";
   static constexpr bool constant = true;
   TensorType infer(Operands x) const { return {x[0].dtype, detail::batch_of(x[0].shape())}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    for_each_factored(x[0], x[1], y, write, []<class T>(std::int64_t n, const T* lu, const T* exchanges) {
+    for_each_factored<T>(x[0], x[1], y, write, [](std::int64_t n, const T* lu, const T* exchanges) {
       return lapack::lu_sign(n, lu, exchanges);
     });
   }
@@ -183,8 +188,9 @@ struct SlogdetLogAbs {
   static constexpr const char* name = "slogdet_log_abs";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1), kReadsNothing};
   TensorType infer(Operands x) const { return {x[0].dtype, detail::batch_of(x[0].shape())}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    for_each_factored(x[0], x[1], y, write, []<class T>(std::int64_t n, const T* lu, const T*) {
+    for_each_factored<T>(x[0], x[1], y, write, [](std::int64_t n, const T* lu, const T*) {
       T total = 0;
       for (std::int64_t i = 0; i < n; ++i) total += std::log(std::abs(lu[i * n + i]));
       return total;
@@ -196,9 +202,9 @@ struct SlogdetLogAbs {
   }
 };
 
-/// a's factors. @throws ShapeError, DTypeError that name `op`
+/// The factors of a. @throws ShapeError, DTypeError naming `op`
 Var factors_for(const char* op, const Var& a) {
-  detail::require_floating(op, std::span(&a, 1));
+  require_floating(op, a);
   detail::require_square(op, a.shape());
   return detail::lu_factor(a);
 }

@@ -1,3 +1,4 @@
+// Diagonals and triangles of matrices, compositions of scatter_add, slice and where.
 #include "xgrad/ops/diagonal.hpp"
 
 #include <algorithm>
@@ -11,10 +12,10 @@
 namespace xgrad {
 namespace {
 
-/// x where keep(column - row), 0 elsewhere.
+/// x where keep(column - row), 0 elsewhere
 template <class Keep>
 Var triangle(const char* op, const Var& x, Keep&& keep) {
-  detail::require_floating(op, x);
+  require_floating(op, x);
   if (x.rank() < 2) throw ShapeError(detail::text(op, ": ", x.shape(), " has fewer than two axes"));
   const std::int64_t rows = x.shape()[x.rank() - 2], columns = x.shape()[x.rank() - 1];
   const Var mask = x.tape().constant({DType::boolean, {rows, columns}}, [&](View v) {

@@ -1,4 +1,4 @@
-// Sums of products over named axes. Every contraction of two operands becomes one batch of matrix products.
+// einsum, tensordot, outer and trace. Each contraction of two operands is one batch of matrix products.
 #include <algorithm>
 #include <cctype>
 #include <iterator>
@@ -10,6 +10,7 @@
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/linalg.hpp"
 #include "xgrad/ops/reduce.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
@@ -22,7 +23,7 @@ bool has(const Labels& labels, int label) {
 int position(const Labels& labels, int label) {
   return static_cast<int>(std::find(labels.begin(), labels.end(), label) - labels.begin());
 }
-/// Those of the labels that are, or are not, among others.
+/// The labels that are among others, or with `in` false those that are not.
 Labels common(const Labels& labels, const Labels& others, bool in = true) {
   Labels result;
   std::copy_if(labels.begin(), labels.end(), std::back_inserter(result),
@@ -35,7 +36,7 @@ Labels joined(Labels a, const Labels& b) {
 }
 
 /// A tensor whose axes have names.
-struct Named {
+struct NamedTensor {
   Var value;
   Labels labels;
 
@@ -45,21 +46,21 @@ struct Named {
     for (int label : some) n *= extent(label);
     return n;
   }
-  Named ordered(const Labels& order) const {
+  NamedTensor ordered(const Labels& order) const {
     if (labels == order) return *this;
     std::vector<int> axes;
     for (int label : order) axes.push_back(position(labels, label));
     return {transpose(value, axes), order};
   }
   /// Summed over the axes that are not among `kept`.
-  Named summed_to(const Labels& kept) const {
+  NamedTensor summed_to(const Labels& kept) const {
     std::vector<int> axes;
     for (int label : common(labels, kept, false)) axes.push_back(position(labels, label));
-    return axes.empty() ? *this : Named{sum(value, axes), common(labels, kept)};
+    return axes.empty() ? *this : NamedTensor{sum(value, axes), common(labels, kept)};
   }
 };
 
-/// The elements where two axes have the same index; the axis of the diagonal comes last.
+/// The elements whose indices along two axes are equal; the axis of the diagonal comes last.
 Var diagonal(const Var& x, int axis1, int axis2) {
   std::vector<int> axes;
   for (int i = 0; i < x.rank(); ++i) {
@@ -68,18 +69,18 @@ Var diagonal(const Var& x, int axis1, int axis2) {
   axes.insert(axes.end(), {axis1, axis2});
   const Var matrices = transpose(x, axes);
   const std::int64_t rows = x.shape()[axis1], columns = x.shape()[axis2], n = std::min(rows, columns);
-  // By rows, the diagonal is every (columns + 1)-th element of the first n rows.
+  // In row-major order the diagonal is every (columns + 1)-th element of the first n rows.
   const Var square = slice(matrices, -2, 0, n);
   return slice(reshape(square, detail::with_matrix(detail::batch_of(square.shape()), {n * columns})), -1, 0,
                {}, columns + 1);
 }
 
-/// A row of matrices [batch, first, second] and whether it is stored with the last two exchanged.
+/// Matrices [batch, first, second], perhaps stored as [batch, second, first].
 struct Stack {
   Var value;
   bool transposed;
 };
-Stack stack(const Named& x, const Labels& batch, const Labels& first, const Labels& second) {
+Stack stack(const NamedTensor& x, const Labels& batch, const Labels& first, const Labels& second) {
   const Labels order = joined(joined(batch, first), second);
   const std::int64_t b = x.size(batch), m = x.size(first), n = x.size(second);
   if (x.labels != order && x.labels == joined(joined(batch, second), first))
@@ -87,13 +88,13 @@ Stack stack(const Named& x, const Labels& batch, const Labels& first, const Labe
   return {reshape(x.ordered(order).value, Shape{b, m, n}), false};
 }
 
-/// The sum of the products of x and y over the labels that both have and `kept` has not.
-Named contract(const Named& x, const Named& y, const Labels& kept) {
+/// The products of x and y, summed over the labels that both have and `kept` lacks.
+NamedTensor contract(const NamedTensor& x, const NamedTensor& y, const Labels& kept) {
   const Labels both = common(x.labels, y.labels), batch = common(both, kept),
                inner = common(both, kept, false);
   const Labels left = common(x.labels, both, false), right = common(y.labels, both, false);
   const Stack a = stack(x, batch, left, inner), b = stack(y, batch, inner, right);
-  // Without a sum there is nothing for a matrix product to do.
+  // Without a label to sum over the elements are multiplied.
   const auto plain = [](const Stack& s) { return s.transposed ? detail::swap_axes(s.value) : s.value; };
   const Var product =
       inner.empty() ? plain(a) * plain(b) : matmul(a.value, b.value, a.transposed, b.transposed);
@@ -162,8 +163,8 @@ std::string name_of(int label) {
   return label > kEllipsis ? "..." : std::string(1, static_cast<char>(label));
 }
 
-/// Operand k as a named tensor; its repeated letters are still there. @throws ShapeError
-Named name_axes(const Labels& term, const Var& x, std::size_t k) {
+/// Operand k as a named tensor, which may have a label twice. @throws ShapeError
+NamedTensor name_axes(const Labels& term, const Var& x, std::size_t k) {
   const int letters =
       static_cast<int>(std::count_if(term.begin(), term.end(), [](int l) { return l < kEllipsis; }));
   const bool ellipsis = has(term, kEllipsis);
@@ -175,7 +176,7 @@ Named name_axes(const Labels& term, const Var& x, std::size_t k) {
 }
 
 /// The full extent of every label. @throws ShapeError when they disagree.
-std::map<int, std::int64_t> extents_of(const std::vector<Named>& operands) {
+std::map<int, std::int64_t> extents_of(const std::vector<NamedTensor>& operands) {
   std::map<int, std::int64_t> extents;
   for (std::size_t k = 0; k < operands.size(); ++k) {
     const Shape& shape = operands[k].value.shape();
@@ -192,9 +193,9 @@ std::map<int, std::int64_t> extents_of(const std::vector<Named>& operands) {
   return extents;
 }
 
-/// Each label once: diagonals in place of repeated ones. An axis that broadcasting repeats is left out, which
-/// comes to the same.
-Named simplified(Named x, const std::map<int, std::int64_t>& extents) {
+/// x with each label once: a repeated label takes the diagonal. An axis of extent 1 that broadcasts is
+/// dropped, since products broadcast over it all the same.
+NamedTensor simplified(NamedTensor x, const std::map<int, std::int64_t>& extents) {
   for (std::size_t i = 0; i < x.labels.size();) {
     const int label = x.labels[i];
     const auto first = x.labels.begin() + static_cast<std::ptrdiff_t>(i);
@@ -215,7 +216,7 @@ Named simplified(Named x, const std::map<int, std::int64_t>& extents) {
     shape.push_back(x.extent(label));
     labels.push_back(label);
   }
-  return labels == x.labels ? x : Named{reshape(x.value, shape), labels};
+  return labels == x.labels ? x : NamedTensor{reshape(x.value, shape), labels};
 }
 
 /// The labels of the result. @throws ShapeError
@@ -257,18 +258,17 @@ std::vector<int> normalize_axes(const char* operand, const Var& x, const std::ve
 }  // namespace
 
 Var outer(const Var& x, const Var& y) {
-  const Var operands[] = {x, y};
-  detail::require_floating("outer", operands);
+  require_floating("outer", x, y);
   return reshape(x, Shape{x.size(), 1}) * reshape(y, Shape{1, y.size()});
 }
 
 Var tensordot(const Var& x, const Var& y, const std::vector<int>& x_axes, const std::vector<int>& y_axes) {
-  const Var operands[] = {x, y};
-  detail::require_floating("tensordot", operands);
+  require_floating("tensordot", x, y);
   const std::vector<int> xa = normalize_axes("x", x, x_axes), ya = normalize_axes("y", y, y_axes);
   if (xa.size() != ya.size())
     throw ShapeError(detail::text("tensordot: ", xa.size(), " axes of x and ", ya.size(), " of y"));
-  Named a{x, Labels(static_cast<std::size_t>(x.rank()))}, b{y, Labels(static_cast<std::size_t>(y.rank()))};
+  NamedTensor a{x, Labels(static_cast<std::size_t>(x.rank()))},
+      b{y, Labels(static_cast<std::size_t>(y.rank()))};
   std::iota(a.labels.begin(), a.labels.end(), 0);
   std::iota(b.labels.begin(), b.labels.end(), x.rank());
   const Labels kept = joined(a.labels, b.labels);
@@ -296,7 +296,7 @@ Var tensordot(const Var& x, const Var& y, int axes) {
 }
 
 Var trace(const Var& x, int axis1, int axis2) {
-  detail::require_floating("trace", std::span(&x, 1));
+  require_floating("trace", x);
   const int a = normalize_axis("trace", axis1, x.rank()), b = normalize_axis("trace", axis2, x.rank());
   if (a == b) throw ShapeError(detail::text("trace: axes ", axis1, " and ", axis2, " are the same"));
   return sum(diagonal(x, a, b), -1);
@@ -306,23 +306,25 @@ Var einsum(std::string_view subscripts, std::span<const Var> xs) {
   const Subscripts s = parse(subscripts);
   if (s.terms.size() != xs.size())
     fail(detail::text(xs.size(), " operands for ", s.terms.size(), " terms in '", subscripts, "'"));
-  detail::require_floating("einsum", xs);
-  std::vector<Named> operands;
+  std::vector<ConstView> types;
+  for (const Var& x : xs) types.push_back({nullptr, x.dtype(), &x.shape()});
+  require_floating("einsum", types);
+  std::vector<NamedTensor> operands;
   for (std::size_t k = 0; k < xs.size(); ++k) operands.push_back(name_axes(s.terms[k], xs[k], k));
   const auto extents = extents_of(operands);
   const Labels result = result_of(s, extents);
-  for (Named& x : operands) x = simplified(std::move(x), extents);
-  Named product = operands[0];
+  for (NamedTensor& x : operands) x = simplified(std::move(x), extents);
+  NamedTensor product = operands[0];
   for (std::size_t k = 1; k < operands.size(); ++k) {
     Labels kept = result;
     for (std::size_t later = k + 1; later < operands.size(); ++later)
       kept = joined(kept, operands[later].labels);
-    const Named& next = operands[k];
-    // What only one of the two has and nobody wants is summed over first.
+    const NamedTensor& next = operands[k];
+    // First sums over labels that occur in one operand only and not in the output.
     product = contract(product.summed_to(joined(kept, next.labels)),
                        next.summed_to(joined(kept, product.labels)), kept);
   }
-  return product.summed_to(result).ordered(result).value;
+  return identity(product.summed_to(result).ordered(result).value);
 }
 Var einsum(std::string_view subscripts, std::initializer_list<Var> xs) {
   return einsum(subscripts, std::span(xs.begin(), xs.size()));

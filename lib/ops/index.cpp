@@ -1,3 +1,4 @@
+// Ops that read or write at indices: gather and scatter_add, take and its gradient, one_hot.
 #include "xgrad/ops/index.hpp"
 
 #include <algorithm>
@@ -32,7 +33,7 @@ namespace {
 
 using detail::Indices;
 
-/// Calls body(position in the tensor indexed along the axis, position in the index) for every index.
+/// Calls body(offset in the indexed tensor, offset in the index) for every index.
 template <class Body>
 void for_each_index(const ConstView& index, int axis, std::int64_t extent, Body&& body) {
   const Indices indices(index);
@@ -45,12 +46,33 @@ void for_each_index(const ConstView& index, int axis, std::int64_t extent, Body&
   }
 }
 
-/// @throws ShapeError unless x and index agree but along the axis.
+/// @throws ShapeError unless x and index have equal extents, the axis apart.
 void require_fit(const char* op, const Shape& x, const Shape& index, int axis) {
   bool fits = x.rank() == index.rank();
   for (int i = 0; fits && i < x.rank(); ++i) fits = i == axis || x[i] == index[i];
   if (!fits) throw ShapeError(detail::text(op, ": index ", index, " does not fit ", x, " along axis ", axis));
 }
+
+struct Gather {
+  static constexpr const char* name = "gather";
+  static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
+  int axis;
+  TensorType infer(Operands x) const {
+    detail::require_index_dtype(name, x[1].dtype);
+    require_fit(name, x[0].shape(), x[1].shape(), axis);
+    return {x[0].dtype, x[1].shape()};
+  }
+  void eval(Operands x, View y, Write write) const {
+    detail::dispatch_all(y.dtype, [&]<class T>() {
+      const T* in = x[0].as<T>();
+      T* out = y.as<T>();
+      for_each_index(x[1], axis, x[0].shape()[axis],
+                     [&](std::int64_t from, std::int64_t to) { store(out[to], in[from], write); });
+    });
+  }
+  void vjp(Backward& b) const;  // dx = u, added where x was read
+  void describe(std::ostream& out) const { out << "axis=" << axis; }
+};
 
 struct ScatterAdd {
   static constexpr const char* name = "scatter_add";
@@ -64,45 +86,53 @@ struct ScatterAdd {
     }
     Shape shape = x[0].shape();
     shape.set(axis, extent);
-    return {detail::floating_dtype(name, x.first(1)), shape};
+    return {require_floating(name, x.first(1)), shape};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const T* in = x[0].as<T>();
-      T* out = y.as<T>();
-      if (write == Write::assign) std::fill_n(out, y.size(), T(0));
-      for_each_index(x[1], axis, extent, [&](std::int64_t to, std::int64_t from) { out[to] += in[from]; });
-    });
+    const T* in = x[0].as<T>();
+    T* out = y.as<T>();
+    if (write == Write::assign) std::fill_n(out, y.size(), T(0));
+    for_each_index(x[1], axis, extent, [&](std::int64_t to, std::int64_t from) { out[to] += in[from]; });
   }
-  void vjp(Backward& b) const;
+  // dx = u, read where x was added
+  void vjp(Backward& b) const { b.dx(0) += apply(Gather{axis}, b.dy(), b.x(1)); }
   void describe(std::ostream& out) const { out << "axis=" << axis << ", extent=" << extent; }
 };
 
-struct Gather {
-  static constexpr const char* name = "gather";
+void Gather::vjp(Backward& b) const {
+  b.dx(0) += apply(ScatterAdd{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1));
+}
+
+struct Take {
+  static constexpr const char* name = "take";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
   int axis;
   TensorType infer(Operands x) const {
-    detail::require_index_dtype(name, x[1].dtype);
-    require_fit(name, x[0].shape(), x[1].shape(), axis);
-    return {x[0].dtype, x[1].shape()};
+    Shape shape;
+    for (int i = 0; i < axis; ++i) shape.push_back(x[0].shape()[i]);
+    for (std::int64_t extent : x[1].shape()) shape.push_back(extent);
+    for (int i = axis + 1; i < x[0].shape().rank(); ++i) shape.push_back(x[0].shape()[i]);
+    return {x[0].dtype, shape};
   }
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch_any(y.dtype, [&]<class T>() {
+    detail::dispatch_all(y.dtype, [&]<class T>() {
+      const Indices indices(x[1]);
+      const auto e = detail::extents_about(x[0].shape(), axis);
       const T* in = x[0].as<T>();
       T* out = y.as<T>();
-      for_each_index(x[1], axis, x[0].shape()[axis], [&](std::int64_t from, std::int64_t to) {
-        out[to] = write == Write::assign ? in[from] : static_cast<T>(out[to] + in[from]);
-      });
+      for (std::int64_t o = 0; o < e.outer; ++o, in += e.n * e.inner) {
+        for (std::int64_t k = 0; k < x[1].size(); ++k, out += e.inner) {
+          detail::put_run(in + indices[k] * e.inner, 1, out, e.inner, write);
+        }
+      }
     });
   }
-  void vjp(Backward& b) const { b.dx(0) += apply(ScatterAdd{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1)); }
+  void vjp(Backward& b) const;  // dx = u, added to the slices that were read
   void describe(std::ostream& out) const { out << "axis=" << axis; }
 };
 
-void ScatterAdd::vjp(Backward& b) const { b.dx(0) += apply(Gather{axis}, b.dy(), b.x(1)); }
-
-/// The reverse of take: zeros of extent `extent` along the axis, to which x's elements are added.
+/// The adjoint of take: zeros of extent `extent` along the axis, to which the slices of x are added.
 struct TakeGrad {
   static constexpr const char* name = "take_grad";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
@@ -118,53 +148,24 @@ struct TakeGrad {
     if (axis == x[0].shape().rank()) shape.push_back(extent);
     return {x[0].dtype, shape};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Indices indices(x[1]);
-      const auto e = detail::extents_about(y.shape(), axis);
-      const T* in = x[0].as<T>();
-      T* out = y.as<T>();
-      if (write == Write::assign) std::fill_n(out, y.size(), T(0));
-      for (std::int64_t o = 0; o < e.outer; ++o, out += e.n * e.inner) {
-        for (std::int64_t k = 0; k < x[1].size(); ++k, in += e.inner) {
-          detail::put_run(in, 1, out + indices[k] * e.inner, e.inner, Write::accumulate);
-        }
+    const Indices indices(x[1]);
+    const auto e = detail::extents_about(y.shape(), axis);
+    const T* in = x[0].as<T>();
+    T* out = y.as<T>();
+    if (write == Write::assign) std::fill_n(out, y.size(), T(0));
+    for (std::int64_t o = 0; o < e.outer; ++o, out += e.n * e.inner) {
+      for (std::int64_t k = 0; k < x[1].size(); ++k, in += e.inner) {
+        detail::put_run(in, 1, out + indices[k] * e.inner, e.inner, Write::accumulate);
       }
-    });
+    }
   }
-  void vjp(Backward& b) const;
+  void vjp(Backward& b) const { b.dx(0) += apply(Take{axis}, b.dy(), b.x(1)); }
   void describe(std::ostream& out) const { out << "axis=" << axis << ", extent=" << extent; }
 };
 
-struct Take {
-  static constexpr const char* name = "take";
-  static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
-  int axis;
-  TensorType infer(Operands x) const {
-    Shape shape;
-    for (int i = 0; i < axis; ++i) shape.push_back(x[0].shape()[i]);
-    for (std::int64_t extent : x[1].shape()) shape.push_back(extent);
-    for (int i = axis + 1; i < x[0].shape().rank(); ++i) shape.push_back(x[0].shape()[i]);
-    return {x[0].dtype, shape};
-  }
-  void eval(Operands x, View y, Write write) const {
-    detail::dispatch_any(y.dtype, [&]<class T>() {
-      const Indices indices(x[1]);
-      const auto e = detail::extents_about(x[0].shape(), axis);
-      const T* in = x[0].as<T>();
-      T* out = y.as<T>();
-      for (std::int64_t o = 0; o < e.outer; ++o, in += e.n * e.inner) {
-        for (std::int64_t k = 0; k < x[1].size(); ++k, out += e.inner) {
-          detail::put_run(in + indices[k] * e.inner, 1, out, e.inner, write);
-        }
-      }
-    });
-  }
-  void vjp(Backward& b) const { b.dx(0) += apply(TakeGrad{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1)); }
-  void describe(std::ostream& out) const { out << "axis=" << axis; }
-};
-
-void TakeGrad::vjp(Backward& b) const { b.dx(0) += apply(Take{axis}, b.dy(), b.x(1)); }
+void Take::vjp(Backward& b) const { b.dx(0) += apply(TakeGrad{axis, b.x_shape(0)[axis]}, b.dy(), b.x(1)); }
 
 Var take_checked(const char* op, const Var& x, const Var& index, int axis) {
   const int a = normalize_axis(op, axis, x.rank());
@@ -184,14 +185,13 @@ struct OneHot {
     shape.push_back(classes);
     return {dtype, shape};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(dtype, [&]<class T>() {
-      const Indices labels(x[0]);
-      if (write == Write::assign) std::fill_n(y.as<T>(), y.size(), T(0));
-      for (std::int64_t i = 0; i < x[0].size(); ++i) {
-        if (labels[i] != ignored) y.as<T>()[i * classes + labels[i]] += T(1);
-      }
-    });
+    const Indices labels(x[0]);
+    if (write == Write::assign) std::fill_n(y.as<T>(), y.size(), T(0));
+    for (std::int64_t i = 0; i < x[0].size(); ++i) {
+      if (labels[i] != ignored) y.as<T>()[i * classes + labels[i]] += T(1);
+    }
   }
   void describe(std::ostream& out) const { out << "classes=" << classes; }
 };
@@ -219,9 +219,8 @@ Var take(const Var& x, const Var& index, int axis) { return take_checked("take",
 Var embedding(const Var& table, const Var& index) { return take_checked("embedding", table, index, 0); }
 
 Var masked_fill(const Var& x, const Var& mask, double value) {
-  detail::require_floating("masked_fill", x);
-  if (mask.dtype() != DType::boolean)
-    throw DTypeError(detail::text("masked_fill: the mask is ", mask.dtype(), ", not bool"));
+  require_floating("masked_fill", x);
+  detail::require_bool("masked_fill", "mask", mask.dtype());
   if (!broadcasts_to(mask.shape(), x.shape())) {
     throw ShapeError(detail::text("masked_fill: mask ", mask.shape(), " does not broadcast to ", x.shape()));
   }

@@ -1,4 +1,4 @@
-// Reading index tensors, for the ops that take labels.
+// Index tensors: reading and checking them, and ops whose indices are known to be in range.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,9 @@ void require_index_dtype(const char* op, DType dtype);
 /// @throws ShapeError when an element is outside [0, extent) and not `ignored`.
 void require_in_range(const char* op, const Var& index, std::int64_t extent,
                       std::optional<std::int64_t> ignored = {});
-/// `gather` with indices that are known to fit, along an axis counted from the front.
+/// `gather` with indices that are known to be in range, along an axis counted from the front.
 Var gather_in_range(const Var& x, int axis, const Var& index);
-/// The op of that name, for labels known to be in range or `ignored`, whose rows are zero.
+/// `one_hot` for labels that are known to be in range or `ignored`; the rows of those are zero.
 Var one_hot(const Var& labels, std::int64_t classes, DType dtype, std::optional<std::int64_t> ignored);
 
 }  // namespace xgrad::detail

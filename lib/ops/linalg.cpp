@@ -1,3 +1,4 @@
+// matmul, and linear in one op.
 #include "xgrad/ops/linalg.hpp"
 
 #include <algorithm>
@@ -16,8 +17,7 @@ namespace {
 
 Shape batch_of(const Shape& x) { return Shape(std::span(x.begin(), static_cast<std::size_t>(x.rank() - 2))); }
 
-/// @throws ShapeError unless x and y, matrices or vectors, have the extent in common that a product sums
-/// over.
+/// @throws ShapeError unless the extents that a product of x and y sums over are equal.
 void require_inner(const Shape& x, const Shape& y, bool transpose_x, bool transpose_y) {
   const int i = x.rank(), j = y.rank();
   transpose_x = transpose_x && i > 1, transpose_y = transpose_y && j > 1;
@@ -40,7 +40,7 @@ struct MatMul {
   }
 
   TensorType infer(Operands x) const {
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     const Shape &a = x[0].shape(), &b = x[1].shape();
     require_inner(a, b, transpose_x, transpose_y);
     Broadcast batch = broadcast(batch_of(a), batch_of(b));
@@ -53,40 +53,27 @@ struct MatMul {
     batch.shape.push_back(s.n);
     return {dtype, batch.shape};
   }
+  template <class T>
   void eval(Operands x, View z, Write write) const {
-    detail::dispatch(z.dtype, [&]<class T>() {
-      const GemmShape s = sizes(x[0].shape(), x[1].shape());
-      const Shape batch = batch_of(z.shape());
-      const LoopNest<2> nest(batch, {broadcast_strides(batch_of(x[0].shape()), batch),
-                                     broadcast_strides(batch_of(x[1].shape()), batch)});
-      const T beta = write == Write::assign ? T(0) : T(1);
-      const auto products = [&](std::int64_t begin, std::int64_t count) {
-        T* out = z.as<T>() + begin * s.m * s.n;
-        nest.for_each_run(begin, count, [&](const auto& at, std::int64_t n, const auto& step) {
-          for (std::int64_t i = 0; i < n; ++i, out += s.m * s.n) {
-            gemm(s, T(1), x[0].as<T>() + (at[0] + i * step[0]) * s.m * s.k,
-                 x[1].as<T>() + (at[1] + i * step[1]) * s.k * s.n, beta, out);
-          }
-        });
-      };
-      // Large products share themselves out; of small ones, several make a piece.
-      const double work =
-          2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-      constexpr double kLarge = 16e6, kPerPiece = 2e6;
-      const auto most = static_cast<std::int64_t>(std::max(1.0, kPerPiece / std::max(1.0, work)));
-      if (work >= kLarge || nest.size() <= most) return products(0, nest.size());
-      parallel_for((nest.size() + most - 1) / most,
-                   [&](std::int64_t i) { products(i * most, std::min(most, nest.size() - i * most)); });
-    });
+    const Shape &a = x[0].shape(), &b = x[1].shape(), &c = z.shape();
+    gemm(sizes(a, b), T(1), x[0].as<T>(), x[1].as<T>(), write == Write::assign ? T(0) : T(1), z.as<T>(),
+         {batch_of(c), {broadcast_strides(a, c), broadcast_strides(b, c), broadcast_strides(c, c)}});
   }
+  // dx = u y', dy = x' u; the transpose of that for an operand that is transposed
   void vjp(Backward& b) const {
-    const Var u = b.dy();
-    b.dx(0) += sum_to(transpose_x ? apply(MatMul{transpose_y, true}, b.x(1), u)
-                                  : apply(MatMul{false, !transpose_y}, u, b.x(1)),
-                      b.x_shape(0));
-    b.dx(1) += sum_to(transpose_y ? apply(MatMul{true, transpose_x}, u, b.x(0))
-                                  : apply(MatMul{!transpose_x, false}, b.x(0), u),
-                      b.x_shape(1));
+    const Var& u = b.dy();
+    b.dx(0) += [&] {
+      const Var y = b.x(1);
+      return sum_to(
+          transpose_x ? apply(MatMul{transpose_y, true}, y, u) : apply(MatMul{false, !transpose_y}, u, y),
+          b.x_shape(0));
+    };
+    b.dx(1) += [&] {
+      const Var x = b.x(0);
+      return sum_to(
+          transpose_y ? apply(MatMul{true, transpose_x}, u, x) : apply(MatMul{!transpose_x, false}, x, u),
+          b.x_shape(1));
+    };
   }
   double flops(Operands x, const Shape& z) const {
     return 2.0 * static_cast<double>(z.size() * sizes(x[0].shape(), x[1].shape()).k);
@@ -110,23 +97,23 @@ struct Linear {
   static constexpr Reads reads[] = {reads_x(1), reads_x(0), kReadsNothing};
 
   TensorType infer(Operands x) const {
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     require_linear(x[0].shape(), x[1].shape(), x[2].shape());
     return {dtype, Shape{x[0].shape()[0], x[1].shape()[1]}};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const std::int64_t rows = y.shape()[0], columns = y.shape()[1];
-      parallel_pieces(rows, columns, [&](std::int64_t begin, std::int64_t count) {
-        for (std::int64_t r = begin; r < begin + count; ++r)
-          detail::put_run(x[2].as<T>(), 1, y.as<T>() + r * columns, columns, write);
-      });
-      gemm({rows, columns, x[0].shape()[1]}, T(1), x[0].as<T>(), x[1].as<T>(), T(1), y.as<T>());
+    const std::int64_t rows = y.shape()[0], columns = y.shape()[1];
+    parallel_chunks(rows, columns, [&](std::int64_t begin, std::int64_t count) {
+      for (std::int64_t r = begin; r < begin + count; ++r)
+        detail::put_run(x[2].as<T>(), 1, y.as<T>() + r * columns, columns, write);
     });
+    gemm({rows, columns, x[0].shape()[1]}, T(1), x[0].as<T>(), x[1].as<T>(), T(1), y.as<T>());
   }
   double flops(Operands x, const Shape& y) const {
     return 2.0 * static_cast<double>(y.size() * x[0].shape()[1]);
   }
+  // dx = u w', dw = x' u, db = the sum of u over the rows
   void vjp(Backward& b) const {
     b.dx(0) += apply(MatMul{false, true}, b.dy(), b.x(1));
     b.dx(1) += apply(MatMul{true, false}, b.x(0), b.dy());
@@ -145,7 +132,7 @@ Var matmul(const Var& x, const Var& y, bool transpose_x, bool transpose_y) {
   if (i == 1 || j == 1) {
     const Var row = i == 1 ? reshape(x, Shape{1, x.shape()[0]}) : x;
     const Var column = j == 1 ? reshape(y, Shape{y.shape()[0], 1}) : y;
-    // A flag means nothing for a vector.
+    // A vector ignores its flag.
     const Var product = matmul(row, column, i > 1 && transpose_x, j > 1 && transpose_y);
     Shape shape;
     for (int axis = 0; axis < product.rank(); ++axis) {
@@ -155,7 +142,7 @@ Var matmul(const Var& x, const Var& y, bool transpose_x, bool transpose_y) {
     return reshape(product, shape);
   }
   if (i > 2 && j == 2 && !transpose_x) {
-    // A batch of rows against one matrix is one product.
+    // All rows of the batch against one matrix are one product.
     const Shape& s = x.shape();
     const std::int64_t inner = s[i - 1];
     Shape shape = batch_of(s);

@@ -1,4 +1,4 @@
-// The losses that are compositions of other ops.
+// Losses that are compositions of other ops.
 #include "lib/ops/loss.hpp"
 
 #include <initializer_list>
@@ -15,16 +15,16 @@ using detail::reduced;
 using detail::scalar_like;
 using detail::text;
 
-/// An operand under the name that errors call it.
-struct Named {
+/// An operand and its name in errors.
+struct Operand {
   const char* name;
   const Var& value;
 };
 
 /// @throws DTypeError, ShapeError unless all have one floating dtype and one shape.
-void require_alike(const char* op, std::initializer_list<Named> operands) {
-  const Named& first = *operands.begin();
-  for (const Named& x : operands) {
+void require_alike(const char* op, std::initializer_list<Operand> operands) {
+  const Operand& first = *operands.begin();
+  for (const Operand& x : operands) {
     if (!is_floating(x.value.dtype()))
       throw DTypeError(text(op, ": ", x.name, " is ", x.value.dtype(), ", not floating"));
     if (x.value.dtype() != first.value.dtype()) {
@@ -44,7 +44,7 @@ Var error_of(const char* op, const Var& prediction, const Var& target) {
   return prediction - target;
 }
 
-/// Elements times their weights, where there are any.
+/// The losses times their weights, if any.
 Var weighted(const char* op, const char* what, const Var& losses, const Var& weight) {
   if (!weight.defined()) return losses;
   if (!broadcasts_to(weight.shape(), losses.shape())) {
@@ -53,7 +53,7 @@ Var weighted(const char* op, const char* what, const Var& losses, const Var& wei
   return losses * weight;
 }
 
-/// d^2 / 2 within delta, and linear beyond, where nothing but abs sees how far.
+/// d^2 / 2 for |d| <= delta, linear beyond. Only abs sees the part of d beyond delta: nothing overflows.
 Var huber_of(const Var& d, double delta) {
   const Var limited = clamp(d, -delta, delta);
   return 0.5 * square(limited) + delta * abs(d - limited);

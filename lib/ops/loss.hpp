@@ -1,11 +1,11 @@
-// What the losses share.
+// The reduction of losses.
 #pragma once
 
 #include "xgrad/ops/loss.hpp"
 
 namespace xgrad::detail {
 
-/// The losses of the elements as the reduction wants them.
+/// Reduces the losses of the elements.
 Var reduced(const Var& losses, Reduction reduction);
 
 }  // namespace xgrad::detail

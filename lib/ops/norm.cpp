@@ -1,4 +1,4 @@
-// All normalisations are one op: a tensor seen as [outer, n, inner] is normalised over outer and inner.
+// Normalisation. All kinds are one op: x is seen as [outer, n, inner] and normalised over outer and inner.
 #include "xgrad/ops/norm.hpp"
 
 #include <ostream>
@@ -14,19 +14,19 @@ namespace {
 
 using detail::text;
 
-/// Calls body(extents, range of n) for pieces, which threads share.
+/// Calls body(extents, range of n) for parts of n; threads share them.
 template <class Body>
 void for_each_range(const kernels::Extents& e, Body&& body) {
-  parallel_pieces(e.n, e.outer * e.inner, [&](std::int64_t begin, std::int64_t count) {
+  parallel_chunks(e.n, e.outer * e.inner, [&](std::int64_t begin, std::int64_t count) {
     body(e, {begin, count});
   });
 }
 
-/// The axes first to last are kept; the statistics are over the others.
+/// The axes from first to before last are kept; mean and variance are over the others.
 struct Normalization {
   int first, last;
   double eps;
-  bool centred;  // otherwise the mean stays, and the mean square takes the variance's place
+  bool centred;  // when false, the mean is taken as 0
 
   kernels::Extents extents(const Shape& x) const {
     kernels::Extents e{1, 1, 1};
@@ -46,63 +46,65 @@ struct Normalization {
   }
 };
 
-struct NormalizeGrad : Normalization {
-  static constexpr const char* name = "normalize_grad";
-  static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
-  void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      for_each_range(extents(dx.shape()), [&](const kernels::Extents& e, kernels::Range which) {
-        kernels::table<T>().normalize_grad(x[0].as<T>(), x[1].as<T>(), e, which, eps, centred, dx.as<T>(),
-                                           write);
-      });
-    });
-  }
-  // With w = dy, y the normalised x and s its scale: g(u) = s (u - mean(u) - y mean(u y)) is its own
-  // transpose. In x, <w, g(u)> = n s (mean(w u) - mean(w) mean(u) - mean(w y) mean(u y)), where y changes
-  // by g and s by -s^2 mean(y .).
-  void vjp(Backward& b) const {
-    const Var &w = b.dy(), x = b.x(1);
-    b.dx(0) += apply(*this, w, x);
-    const Var u = b.x(0);
-    const Var d = centred ? x - mean(x) : x, s = 1 / sqrt(mean(square(d)) + eps), y = d * s;
-    const Var wy = mean(w * y), uy = mean(u * y);
-    const Var wu = centred ? mean(w * u) - mean(w) * mean(u) : mean(w * u);
-    b.dx(1) += -s * (uy * apply(*this, w, x) + wy * apply(*this, u, x)) - square(s) * y * (wu - wy * uy);
-  }
-};
-
 struct Normalize : Normalization {
   static constexpr const char* name = "normalize";
   static constexpr Reads reads[] = {reads_x(0)};
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      for_each_range(extents(y.shape()), [&](const kernels::Extents& e, kernels::Range which) {
-        kernels::table<T>().normalize(x[0].as<T>(), e, which, eps, centred, y.as<T>(), write);
-      });
+    for_each_range(extents(y.shape()), [&](const kernels::Extents& e, kernels::Range which) {
+      kernels::table<T>().normalize(x[0].as<T>(), e, which, eps, centred, y.as<T>(), write);
     });
   }
-  void vjp(Backward& b) const { b.dx(0) += apply(NormalizeGrad{*this}, b.dy(), b.x(0)); }
+  // With s = 1 / sqrt(variance + eps): dx = s (u - mean(u) - y mean(u y)), without mean(u) when not centred
+  void vjp(Backward& b) const;
 };
+
+struct NormalizeGrad : Normalization {
+  static constexpr const char* name = "normalize_grad";
+  static constexpr Reads reads[] = {reads_x(1), reads_x(0) | reads_x(1)};
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View dx, Write write) const {
+    for_each_range(extents(dx.shape()), [&](const kernels::Extents& e, kernels::Range which) {
+      kernels::table<T>().normalize_grad(x[0].as<T>(), x[1].as<T>(), e, which, eps, centred, dx.as<T>(),
+                                         write);
+    });
+  }
+  // With w the cotangent: g(u) = s (u - mean(u) - y mean(u y)) is its own adjoint, so du = g(w). For dx,
+  // <w, g(u)> = n s (mean(w u) - mean(w) mean(u) - mean(w y) mean(u y)), where the derivative of y is g and
+  // that of s is -s^2 mean(y .).
+  void vjp(Backward& b) const {
+    const Var& w = b.dy();
+    b.dx(0) += apply(*this, w, b.x(1));
+    b.dx(1) += [&] {
+      const Var u = b.x(0), x = b.x(1);
+      const Var d = centred ? x - mean(x) : x, s = 1 / sqrt(mean(square(d)) + eps), y = d * s;
+      const Var wy = mean(w * y), uy = mean(u * y);
+      const Var wu = centred ? mean(w * u) - mean(w) * mean(u) : mean(w * u);
+      return -s * (uy * apply(*this, w, x) + wy * apply(*this, u, x)) - square(s) * y * (wu - wy * uy);
+    };
+  }
+};
+
+void Normalize::vjp(Backward& b) const { b.dx(0) += apply(NormalizeGrad{*this}, b.dy(), b.x(0)); }
 
 /// Mean and variance of each channel, [2, C].
 struct BatchMoments {
   static constexpr const char* name = "batch_moments";
   static constexpr bool constant = true;
-  TensorType infer(Operands x) const { return {detail::floating_dtype(name, x), Shape{2, x[0].shape()[1]}}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), Shape{2, x[0].shape()[1]}}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      for_each_range(detail::extents_about(x[0].shape(), 1),
-                     [&](const kernels::Extents& e, kernels::Range which) {
-                       kernels::table<T>().moments(x[0].as<T>(), e, which, y.as<T>(), y.as<T>() + e.n, write);
-                     });
-    });
+    for_each_range(detail::extents_about(x[0].shape(), 1),
+                   [&](const kernels::Extents& e, kernels::Range which) {
+                     kernels::table<T>().moments(x[0].as<T>(), e, which, y.as<T>(), y.as<T>() + e.n, write);
+                   });
   }
 };
 
-/// x scale + shift, where they are given. @throws ShapeError unless both have the shape `wanted`; they are
-/// seen as `shape`.
+/// x scale + shift, each if it is given, seen as `shape`. @throws ShapeError unless both have the shape
+/// `wanted`.
 Var scale_and_shift(const char* op, Var x, const Var& scale, const Var& shift, const Shape& wanted,
                     const Shape& shape) {
   const auto require = [&](const char* what, const Var& v) {
@@ -120,7 +122,7 @@ void require_channels(const char* op, const Var& x) {
   if (x.rank() < 2) throw ShapeError(text(op, ": x is [N, C, ...], not ", x.shape()));
 }
 
-/// [C, 1, ...]: what broadcasts over all axes but axis 1.
+/// [C, 1, ...], which broadcasts along all axes but axis 1.
 Shape per_channel(const Shape& x) {
   Shape shape{x[1]};
   for (int i = 2; i < x.rank(); ++i) shape.push_back(1);
@@ -131,7 +133,7 @@ Var with_channels(const char* op, const Var& x, const Var& scale, const Var& shi
   return scale_and_shift(op, x, scale, shift, Shape{x.shape()[1]}, per_channel(x.shape()));
 }
 
-/// x normalised over its last axes; `inner` becomes their extents.
+/// x normalised over its last axes, whose extents `inner` becomes.
 Var normalize_last(const char* op, const Var& x, int axes, double eps, bool centred, Shape& inner) {
   if (axes < 1 || axes > x.rank()) {
     throw ShapeError(text(op, ": ", axes, " axes of x ", x.shape(), " must be at least 1 and at most all"));

@@ -1,3 +1,4 @@
+// argmax, argmin and argsort; sort and topk gather what argsort finds.
 #include "xgrad/ops/order.hpp"
 
 #include <algorithm>
@@ -12,11 +13,11 @@
 namespace xgrad {
 namespace {
 
-struct Largest {
+struct ArgMax {
   static constexpr const char* name = "argmax";
   static bool better(auto a, auto b) { return a > b; }
 };
-struct Smallest {
+struct ArgMin {
   static constexpr const char* name = "argmin";
   static bool better(auto a, auto b) { return a < b; }
 };
@@ -33,7 +34,7 @@ struct ArgExtremum {
     return {DType::int64, detail::reduced_shape(x[0].shape(), mask(), keepdims)};
   }
   void eval(Operands x, View y, Write) const {
-    detail::dispatch_any(x[0].dtype, [&]<class T>() {
+    detail::dispatch_all(x[0].dtype, [&]<class T>() {
       const auto e = detail::extents_about(x[0].shape(), axis);
       const T* in = x[0].as<T>();
       std::int64_t* best = y.as<std::int64_t>();
@@ -63,10 +64,10 @@ struct ArgSort {
     return {DType::int64, shape};
   }
   void eval(Operands x, View y, Write) const {
-    detail::dispatch_any(x[0].dtype, [&]<class T>() {
+    detail::dispatch_all(x[0].dtype, [&]<class T>() {
       const std::int64_t n = x[0].shape()[x[0].shape().rank() - 1];
       const T* line = x[0].as<T>();
-      // NaN is the largest. No two places are equal, so any way of sorting is stable.
+      // NaN is the largest. Equal elements compare by index, so any sort is stable.
       const auto before = [&](std::int64_t i, std::int64_t j) {
         const T a = line[descending ? j : i], b = line[descending ? i : j];
         if (a < b || (a == a && b != b)) return true;
@@ -75,7 +76,7 @@ struct ArgSort {
       std::int64_t* out = y.as<std::int64_t>();
       for (std::int64_t* const end = out + y.size(); out != end; out += count, line += n) {
         std::iota(out, out + count, 0);
-        if (count < n) std::make_heap(out, out + count, before);  // the last of the first ones on top
+        if (count < n) std::make_heap(out, out + count, before);  // the last of them on top
         for (std::int64_t i = count; i < n; ++i) {
           if (!before(i, *out)) continue;
           std::pop_heap(out, out + count, before);
@@ -99,37 +100,37 @@ Var arg_extremum(const Var& x, std::optional<int> axis, bool keepdims) {
 }
 
 /// The indices of the first `count` elements along an axis.
-Var first_places(const Var& x, std::int64_t count, int axis, bool descending) {
+Var first_indices(const Var& x, std::int64_t count, int axis, bool descending) {
   return swapaxes(apply(ArgSort{count, descending}, swapaxes(x, axis, -1)), axis, -1);
 }
 
 }  // namespace
 
 Var argmax(const Var& x, std::optional<int> axis, bool keepdims) {
-  return arg_extremum<Largest>(x, axis, keepdims);
+  return arg_extremum<ArgMax>(x, axis, keepdims);
 }
 Var argmin(const Var& x, std::optional<int> axis, bool keepdims) {
-  return arg_extremum<Smallest>(x, axis, keepdims);
+  return arg_extremum<ArgMin>(x, axis, keepdims);
 }
 
 Var argsort(const Var& x, int axis, bool descending) {
   const int a = normalize_axis("argsort", axis, x.rank());
-  return first_places(x, x.shape()[a], a, descending);
+  return first_indices(x, x.shape()[a], a, descending);
 }
 Var sort(const Var& x, int axis, bool descending) {
   const int a = normalize_axis("sort", axis, x.rank());
-  return detail::gather_in_range(x, a, first_places(x, x.shape()[a], a, descending));
+  return detail::gather_in_range(x, a, first_indices(x, x.shape()[a], a, descending));
 }
 TopK topk(const Var& x, std::int64_t k, int axis, bool largest) {
   const int a = normalize_axis("topk", axis, x.rank());
   if (k < 0 || k > x.shape()[a])
     throw ShapeError(detail::text("topk: k = ", k, " is not in [0, ", x.shape()[a], "]"));
-  const Var indices = first_places(x, k, a, largest);
+  const Var indices = first_indices(x, k, a, largest);
   return {detail::gather_in_range(x, a, indices), indices};
 }
 
 detail::OpTable detail::order_ops() {
-  static constexpr const OpInfo* table[] = {&op_info<ArgExtremum<Largest>>, &op_info<ArgExtremum<Smallest>>,
+  static constexpr const OpInfo* table[] = {&op_info<ArgExtremum<ArgMax>>, &op_info<ArgExtremum<ArgMin>>,
                                             &op_info<ArgSort>};
   return table;
 }

@@ -14,76 +14,71 @@ using detail::text;
 
 /// What pooling ops have in common: their attributes, and the way through the windows.
 struct Pooling {
-  Sliding sliding;
+  Window window;
   std::int64_t height, width;  // of the image
 
   TensorType pooled(const char* op, Operands x) const {
     const Shape& s = x[0].shape();
-    return {detail::floating_dtype(op, x),
-            Shape{s[0], s[1], sliding.places(0, height), sliding.places(1, width)}};
+    return {require_floating(op, x),
+            Shape{s[0], s[1], window.positions(0, height), window.positions(1, width)}};
   }
   TensorType unpooled(const char* op, Operands x) const {
-    return {detail::floating_dtype(op, x), Shape{x[0].shape()[0], x[0].shape()[1], height, width}};
+    return {require_floating(op, x), Shape{x[0].shape()[0], x[0].shape()[1], height, width}};
   }
   void describe(std::ostream& out) const {
     const auto pair = [&](const char* name, const std::int64_t(&v)[2]) {
       out << name << "={" << v[0] << ", " << v[1] << '}';
     };
-    pair("window", sliding.window), pair(", stride", sliding.stride), pair(", padding", sliding.padding);
+    pair("window", window.extent), pair(", stride", window.stride), pair(", padding", window.padding);
   }
 
   /// The part of a window that is in the image: rows top to bottom, columns left to right.
-  struct Window {
+  struct Box {
     std::int64_t top, bottom, left, right;
   };
-  /// Calls body(image, place, window) for every place of every plane: the offsets of the plane and of the
-  /// place in the result. Planes are independent and run in parallel.
+  /// Calls body(image, position, window) for every position of every plane: the offsets of the plane and of
+  /// the position in the result. Planes are independent and run in parallel.
   template <class Body>
   void for_each_window(std::int64_t planes, Body&& body) const {
-    const std::int64_t rows = sliding.places(0, height), columns = sliding.places(1, width);
+    const std::int64_t rows = window.positions(0, height), columns = window.positions(1, width);
     parallel_for(planes, [&](std::int64_t plane) {
       const std::int64_t image = plane * height * width;
-      std::int64_t place = plane * rows * columns;
+      std::int64_t position = plane * rows * columns;
       for (std::int64_t r = 0; r < rows; ++r) {
-        const std::int64_t y = r * sliding.stride[0] - sliding.padding[0];
+        const std::int64_t y = r * window.stride[0] - window.padding[0];
         const std::int64_t top = std::max<std::int64_t>(y, 0),
-                           bottom = std::min(y + sliding.window[0], height);
-        std::int64_t x = -sliding.padding[1];
-        for (std::int64_t c = 0; c < columns; ++c, x += sliding.stride[1], ++place) {
-          body(image, place,
-               Window{top, bottom, std::max<std::int64_t>(x, 0), std::min(x + sliding.window[1], width)});
+                           bottom = std::min(y + window.extent[0], height);
+        std::int64_t x = -window.padding[1];
+        for (std::int64_t c = 0; c < columns; ++c, x += window.stride[1], ++position) {
+          body(image, position,
+               Box{top, bottom, std::max<std::int64_t>(x, 0), std::min(x + window.extent[1], width)});
         }
       }
     });
   }
-  /// Calls body(offset, place) for every place of every plane: the offset in x of the window's largest
-  /// element, and that of the place in the result.
+  /// Calls body(offset, position) for every position of every plane: the offset in x of the window's largest
+  /// element, and that of the position in the result.
   template <class T, class Body>
   void for_each_largest(const T* x, std::int64_t planes, Body&& body) const {
-    const std::int64_t rows = sliding.places(0, height), columns = sliding.places(1, width);
+    const std::int64_t rows = window.positions(0, height), columns = window.positions(1, width);
     parallel_for(planes, [&](std::int64_t plane) {
       const std::int64_t image = plane * height * width;
-      std::int64_t place = plane * rows * columns;
+      std::int64_t position = plane * rows * columns;
       for (std::int64_t r = 0; r < rows; ++r) {
-        for (std::int64_t c = 0; c < columns; c += kernels::kLargestPlaces) {
-          const Places some{c, std::min(kernels::kLargestPlaces, columns - c)};
-          std::int32_t offsets[kernels::kLargestPlaces];
-          kernels::table<T>().largest(x + image, {1, height, width}, sliding, r, some, offsets);
-          std::int64_t corner = image + (r * sliding.stride[0] - sliding.padding[0]) * width +
-                                c * sliding.stride[1] - sliding.padding[1];
-          for (std::int64_t k = 0; k < some.count; ++k, ++place, corner += sliding.stride[1]) {
-            body(corner + offsets[k], place);
+        for (std::int64_t c = 0; c < columns; c += kernels::kLargestPositions) {
+          const Positions some{c, std::min(kernels::kLargestPositions, columns - c)};
+          std::int32_t offsets[kernels::kLargestPositions];
+          kernels::table<T>().largest(x + image, {1, height, width}, window, r, some, offsets);
+          std::int64_t corner = image + (r * window.stride[0] - window.padding[0]) * width +
+                                c * window.stride[1] - window.padding[1];
+          for (std::int64_t k = 0; k < some.count; ++k, ++position, corner += window.stride[1]) {
+            body(corner + offsets[k], position);
           }
         }
       }
     });
   }
 };
-
-template <class T>
-void put(T& to, T value, Write write) {
-  to = write == Write::assign ? value : to + value;
-}
 
 std::int64_t planes_of(const View& v) { return v.shape()[0] * v.shape()[1]; }
 
@@ -92,12 +87,12 @@ struct MaxPool2d : Pooling {
   static constexpr const char* name = "max_pool2d";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
   TensorType infer(Operands x) const { return pooled(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const T *v = x[0].as<T>(), *from = x[1].as<T>();
-      T* out = y.as<T>();
-      for_each_largest(from, planes_of(y),
-                       [&](std::int64_t offset, std::int64_t place) { put(out[place], v[offset], write); });
+    const T *v = x[0].as<T>(), *from = x[1].as<T>();
+    T* out = y.as<T>();
+    for_each_largest(from, planes_of(y), [&](std::int64_t offset, std::int64_t position) {
+      store(out[position], v[offset], write);
     });
   }
   void vjp(Backward& b) const;
@@ -108,14 +103,13 @@ struct MaxPool2dGrad : Pooling {
   static constexpr const char* name = "max_pool2d_grad";
   static constexpr Reads reads[] = {reads_x(1), kReadsNothing};
   TensorType infer(Operands x) const { return unpooled(name, x); }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      const T *u = x[0].as<T>(), *from = x[1].as<T>();
-      T* out = dx.as<T>();
-      if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
-      for_each_largest(from, planes_of(dx),
-                       [&](std::int64_t offset, std::int64_t place) { out[offset] += u[place]; });
-    });
+    const T *u = x[0].as<T>(), *from = x[1].as<T>();
+    T* out = dx.as<T>();
+    if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
+    for_each_largest(from, planes_of(dx),
+                     [&](std::int64_t offset, std::int64_t position) { out[offset] += u[position]; });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(MaxPool2d{*this}, b.dy(), b.x(1)); }
 };
@@ -126,9 +120,9 @@ void MaxPool2d::vjp(Backward& b) const { b.dx(0) += apply(MaxPool2dGrad{*this}, 
 struct Averaging : Pooling {
   bool count_include_pad;
   template <class T>
-  T scale(const Window& w) const {
+  T scale(const Box& w) const {
     const std::int64_t count =
-        count_include_pad ? sliding.window[0] * sliding.window[1] : (w.bottom - w.top) * (w.right - w.left);
+        count_include_pad ? window.extent[0] * window.extent[1] : (w.bottom - w.top) * (w.right - w.left);
     return T(1) / static_cast<T>(count);
   }
 };
@@ -137,17 +131,16 @@ struct AvgPool2d : Averaging {
   static constexpr const char* name = "avg_pool2d";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return pooled(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const T* in = x[0].as<T>();
-      T* out = y.as<T>();
-      for_each_window(planes_of(y), [&](std::int64_t image, std::int64_t place, const Window& w) {
-        T sum = 0;
-        for (std::int64_t row = w.top; row < w.bottom; ++row) {
-          for (std::int64_t i = w.left; i < w.right; ++i) sum += in[image + row * width + i];
-        }
-        put(out[place], sum * scale<T>(w), write);
-      });
+    const T* in = x[0].as<T>();
+    T* out = y.as<T>();
+    for_each_window(planes_of(y), [&](std::int64_t image, std::int64_t position, const Box& w) {
+      T sum = 0;
+      for (std::int64_t row = w.top; row < w.bottom; ++row) {
+        for (std::int64_t i = w.left; i < w.right; ++i) sum += in[image + row * width + i];
+      }
+      store(out[position], sum * scale<T>(w), write);
     });
   }
   void vjp(Backward& b) const;
@@ -158,17 +151,16 @@ struct AvgPool2dGrad : Averaging {
   static constexpr const char* name = "avg_pool2d_grad";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return unpooled(name, x); }
+  template <class T>
   void eval(Operands x, View dx, Write write) const {
-    detail::dispatch(dx.dtype, [&]<class T>() {
-      const T* u = x[0].as<T>();
-      T* out = dx.as<T>();
-      if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
-      for_each_window(planes_of(dx), [&](std::int64_t image, std::int64_t place, const Window& w) {
-        const T share = u[place] * scale<T>(w);
-        for (std::int64_t row = w.top; row < w.bottom; ++row) {
-          for (std::int64_t i = w.left; i < w.right; ++i) out[image + row * width + i] += share;
-        }
-      });
+    const T* u = x[0].as<T>();
+    T* out = dx.as<T>();
+    if (write == Write::assign) std::fill_n(out, dx.size(), T(0));
+    for_each_window(planes_of(dx), [&](std::int64_t image, std::int64_t position, const Box& w) {
+      const T share = u[position] * scale<T>(w);
+      for (std::int64_t row = w.top; row < w.bottom; ++row) {
+        for (std::int64_t i = w.left; i < w.right; ++i) out[image + row * width + i] += share;
+      }
     });
   }
   void vjp(Backward& b) const { b.dx(0) += apply(AvgPool2d{*this}, b.dy()); }
@@ -198,7 +190,7 @@ Pooling pooling(const char* op, const Var& x, const Options& o) {
                    {1, 1}},
                   s[2],
                   s[3]};
-  if (s[2] == 0 || s[3] == 0 || p.sliding.places(0, s[2]) == 0 || p.sliding.places(1, s[3]) == 0) {
+  if (s[2] == 0 || s[3] == 0 || p.window.positions(0, s[2]) == 0 || p.window.positions(1, s[3]) == 0) {
     throw ShapeError(
         text(op, ": the window {", o.window.height, ", ", o.window.width, "} does not fit into x ", s));
   }

@@ -1,16 +1,19 @@
+// Joining, cutting, repeating and reordering: compositions of the ops in shape.cpp and index.cpp.
 #include "xgrad/ops/rearrange.hpp"
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "lib/ops/common.hpp"
 #include "xgrad/ops/index.hpp"
 #include "xgrad/ops/shape.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
 
-/// The axes from `axis` on are a block, of which each is put `count` times in a row: [outer, count, block].
+/// Repeats each block of the axes from `axis` on `count` times: [outer, count, block].
 Var repeat_blocks(const Var& x, int axis, std::int64_t count) {
   std::int64_t outer = 1, block = 1;
   for (int i = 0; i < x.rank(); ++i) (i < axis ? outer : block) *= x.shape()[i];
@@ -33,10 +36,10 @@ void require_widths(const Var& x, const std::vector<Padding>& widths) {
   }
 }
 
-/// Which of n elements stands `place` places from the first, on either side of them.
-std::int64_t source_of(std::int64_t place, std::int64_t n, PadMode mode) {
-  if (mode == PadMode::edge) return std::clamp<std::int64_t>(place, 0, n - 1);
-  const std::int64_t period = 2 * (n - 1), k = (place % period + period) % period;
+/// The index of the element, of n, that padding puts at position i, which may be negative or beyond n.
+std::int64_t source_of(std::int64_t i, std::int64_t n, PadMode mode) {
+  if (mode == PadMode::edge) return std::clamp<std::int64_t>(i, 0, n - 1);
+  const std::int64_t period = 2 * (n - 1), k = (i % period + period) % period;
   return k < n ? k : period - k;
 }
 
@@ -92,13 +95,13 @@ Var flip(const Var& x, const Axes& axes) {
   for (int i = 0; i < x.rank(); ++i) {
     if (mask.has(i)) y = slice(y, i, {}, {}, -1);
   }
-  return y;
+  return identity(std::move(y));
 }
 
 Var roll(const Var& x, std::int64_t shift, int axis) {
   const int a = normalize_axis("roll", axis, x.rank());
   const std::int64_t n = x.shape()[a], places = n > 0 ? (shift % n + n) % n : 0;
-  return places == 0 ? x : concat({slice(x, a, n - places), slice(x, a, 0, n - places)}, a);
+  return places == 0 ? identity(x) : concat({slice(x, a, n - places), slice(x, a, 0, n - places)}, a);
 }
 
 Var pad(const Var& x, const std::vector<Padding>& widths, double value) {
@@ -114,7 +117,7 @@ Var pad(const Var& x, const std::vector<Padding>& widths, double value) {
     };
     y = concat({margin(w.before), y, margin(w.after)}, i);
   }
-  return y;
+  return identity(std::move(y));
 }
 
 Var pad(const Var& x, const std::vector<Padding>& widths, PadMode mode) {
@@ -130,7 +133,7 @@ Var pad(const Var& x, const std::vector<Padding>& widths, PadMode mode) {
     };
     y = take(y, x.tape().constant({DType::int64, {w.before + n + w.after}}, fill), i);
   }
-  return y;
+  return identity(std::move(y));
 }
 
 Var tile(const Var& x, const std::vector<std::int64_t>& counts) {
@@ -147,7 +150,7 @@ Var tile(const Var& x, const std::vector<std::int64_t>& counts) {
     if (count != 1) y = reshape(repeat_blocks(y, axis, count), lengthened(y.shape(), axis, count));
     ++axis;
   }
-  return y;
+  return identity(std::move(y));
 }
 
 Var repeat(const Var& x, std::int64_t count, int axis) {

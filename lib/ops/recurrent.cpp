@@ -1,3 +1,4 @@
+// The cells of recurrent networks, compositions of linear, slice and activations.
 #include "xgrad/ops/recurrent.hpp"
 
 #include "lib/ops/common.hpp"
@@ -11,7 +12,7 @@ namespace {
 
 using detail::text;
 
-/// The number of hidden units. @throws ShapeError unless everything fits.
+/// The number of hidden units. @throws ShapeError unless the operands fit.
 std::int64_t require_cell(const char* op, std::int64_t gates, const Var& x, const Var& h,
                           const CellWeights& w) {
   if (x.rank() == 2 && h.rank() == 2 && h.shape()[0] == x.shape()[0]) {
@@ -28,7 +29,7 @@ std::int64_t require_cell(const char* op, std::int64_t gates, const Var& x, cons
                         gates, " hidden"));
 }
 
-/// Gates first to last of a line of gates.
+/// Gates from first to before last of all gates, which lie side by side.
 Var gates(const Var& a, std::int64_t hidden, std::int64_t first, std::int64_t last) {
   return slice(a, 1, first * hidden, last * hidden);
 }

@@ -1,29 +1,32 @@
+// Reductions over axes, and sum_to.
 #include "xgrad/ops/reduce.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <ostream>
+#include <utility>
 
 #include "lib/ops/common.hpp"
 #include "lib/ops/registry.hpp"
 #include "xgrad/ops/cumulative.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/shape.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
 
 using detail::AxisMask;
 
-/// What the reductions have in common: which axes, and what is left.
-struct Reduction {
+/// The axes that a reduction runs over, and its result's shape.
+struct ReductionOp {
   AxisMask axes;
   bool keepdims;
 
   TensorType reduced(const char* op, Operands x) const {
-    return {detail::floating_dtype(op, x), detail::reduced_shape(x[0].shape(), axes, keepdims)};
+    return {require_floating(op, x), detail::reduced_shape(x[0].shape(), axes, keepdims)};
   }
-  /// v, of the result's shape, with the reduced axes back as extents of 1.
+  /// v, of the result's shape, with the reduced axes as axes of extent 1.
   Var with_axes(const Var& v, const Shape& x) const {
     return keepdims ? v : reshape(v, detail::reduced_shape(x, axes, true));
   }
@@ -37,14 +40,15 @@ struct Reduction {
   }
 };
 
-struct Sum : Reduction {
+struct Sum : ReductionOp {
   static constexpr const char* name = "sum";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const { return reduced(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype,
-                     [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().sum); });
+    detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().sum);
   }
+  // dx = u, broadcast
   void vjp(Backward& b) const {
     const Var u = with_axes(b.dy(), b.x_shape(0));
     if (b.create_graph()) {
@@ -55,9 +59,9 @@ struct Sum : Reduction {
   }
 };
 
-/// The largest or the smallest element.
+/// max or min.
 template <class Which>
-struct Extremum : Reduction {
+struct Extremum : ReductionOp {
   static constexpr const char* name = Which::name;
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
   TensorType infer(Operands x) const {
@@ -65,10 +69,11 @@ struct Extremum : Reduction {
     detail::require_elements(name, x[0].shape(), axes);
     return type;
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(
-        y.dtype, [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, Which::template kernel<T>()); });
+    detail::reduce<T>(x[0], axes, y, write, Which::template kernel<T>());
   }
+  // With c = 1 where x = y, 0 elsewhere: dx = c u / sum(c)
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
     const Var chosen = where(equal(x, y), detail::scalar_like(x, 1), detail::scalar_like(x, 0));
@@ -93,14 +98,15 @@ struct Smallest {
 using Max = Extremum<Largest>;
 using Min = Extremum<Smallest>;
 
-struct LogSumExp : Reduction {
+struct LogSumExp : ReductionOp {
   static constexpr const char* name = "logsumexp";
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput};
   TensorType infer(Operands x) const { return reduced(name, x); }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(
-        y.dtype, [&]<class T>() { detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().logsumexp); });
+    detail::reduce<T>(x[0], axes, y, write, kernels::table<T>().logsumexp);
   }
+  // dx = u exp(x - y)
   void vjp(Backward& b) const {
     const Var x = b.x(0), y = with_axes(b.y(), x.shape()), u = with_axes(b.dy(), x.shape());
     b.dx(0) += cotangent_mul(u, exp(x - y));
@@ -109,16 +115,16 @@ struct LogSumExp : Reduction {
 
 AxisMask mask_of(const char* op, const Var& x, const Axes& axes) { return {axes.mask(op, x.rank())}; }
 
-/// How many elements are reduced to one.
+/// The number of elements that are reduced to one.
 double count_of(const Shape& x, AxisMask axes) {
   double count = 1;
   for (int i = 0; i < x.rank(); ++i) count *= axes.has(i) ? static_cast<double>(x[i]) : 1;
   return count;
 }
 
-/// In two passes: what is summed are squares of deviations from a mean that is known.
+/// In two passes: the mean first, then the sum of squared deviations from it.
 Var variance(const char* op, const Var& x, const Axes& axes, bool keepdims, double correction) {
-  detail::require_floating(op, x);
+  require_floating(op, x);
   const AxisMask mask = mask_of(op, x, axes);
   const double count = count_of(x.shape(), mask);
   const Var deviation = x - apply(Sum{mask, true}, x) / count;
@@ -149,7 +155,7 @@ Var sum(const Var& x, const Axes& axes, bool keepdims) {
   return apply(Sum{mask_of("sum", x, axes), keepdims}, x);
 }
 Var mean(const Var& x, const Axes& axes, bool keepdims) {
-  detail::require_floating("mean", x);
+  require_floating("mean", x);
   const AxisMask mask = mask_of("mean", x, axes);
   return apply(Sum{mask, keepdims}, x) / count_of(x.shape(), mask);
 }
@@ -160,15 +166,15 @@ Var std(const Var& x, const Axes& axes, bool keepdims, double correction) {
   return zero_at_zero(variance("std", x, axes, keepdims, correction), [](const Var& v) { return sqrt(v); });
 }
 Var prod(const Var& x, const Axes& axes, bool keepdims) {
-  detail::require_floating("prod", x);
+  require_floating("prod", x);
   const AxisMask mask = mask_of("prod", x, axes);
   Var y = x;
   for (int axis = 0; axis < x.rank(); ++axis) {
     if (!mask.has(axis) || x.shape()[axis] == 1) continue;
-    const bool empty = x.shape()[axis] == 0;  // the sum of nothing and 1 is the product of nothing
+    const bool empty = x.shape()[axis] == 0;  // the product of nothing is 1
     y = empty ? sum(y, axis, true) + 1.0 : slice(cumprod(y, axis), axis, -1);
   }
-  return keepdims ? y : reshape(y, detail::reduced_shape(x.shape(), mask, false));
+  return keepdims ? identity(std::move(y)) : reshape(y, detail::reduced_shape(x.shape(), mask, false));
 }
 Var max(const Var& x, const Axes& axes, bool keepdims) {
   return apply(Max{mask_of("max", x, axes), keepdims}, x);
@@ -177,7 +183,7 @@ Var min(const Var& x, const Axes& axes, bool keepdims) {
   return apply(Min{mask_of("min", x, axes), keepdims}, x);
 }
 Var norm(const Var& x, double ord, const Axes& axes, bool keepdims) {
-  detail::require_floating("norm", x);
+  require_floating("norm", x);
   if (!(ord > 0)) throw Error(detail::text("norm: ord = ", ord, " is not positive"));
   const AxisMask mask = mask_of("norm", x, axes);
   if (ord == std::numeric_limits<double>::infinity()) {
@@ -196,7 +202,7 @@ Var logsumexp(const Var& x, const Axes& axes, bool keepdims) {
 }
 
 Var sum_to(Var x, const Shape& shape) {
-  if (x.shape() == shape) return x;
+  if (x.shape() == shape) return identity(std::move(x));
   if (!broadcasts_to(shape, x.shape())) {
     throw ShapeError(detail::text("sum_to: ", shape, " does not broadcast to ", x.shape()));
   }
@@ -208,7 +214,8 @@ Var sum_to(Var x, const Shape& shape) {
     if (repeated) axes.bits = static_cast<std::uint8_t>(axes.bits | (1u << i));
     ones = ones || (repeated && i >= extra);
   }
-  // One sum for each group of neighbouring axes, innermost first: a sum over several needs memory in between.
+  // One op for each group of neighbouring axes, innermost first: one op over all would need memory in
+  // between.
   AxisMask group;
   Var y = x;
   for (int i = x.rank() - 1; i >= 0; --i) {

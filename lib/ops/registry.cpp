@@ -1,3 +1,4 @@
+// The list of all ops, from the tables of the families.
 #include "xgrad/ops/registry.hpp"
 
 #include "lib/ops/registry.hpp"
@@ -6,14 +7,10 @@ namespace xgrad {
 
 std::vector<const OpInfo*> registered_ops() {
   std::vector<const OpInfo*> all;
-  for (const detail::OpTable& table :
-       {detail::elementwise_ops(), detail::activation_ops(), detail::compare_ops(), detail::reduce_ops(),
-        detail::cumulative_ops(), detail::shape_ops(), detail::index_ops(), detail::order_ops(),
-        detail::linalg_ops(), detail::solve_ops(), detail::determinant_ops(), detail::decomposition_ops(),
-        detail::softmax_ops(), detail::cross_entropy_ops(), detail::random_ops(), detail::conv_ops(),
-        detail::pool_ops(), detail::norm_ops()}) {
-    all.insert(all.end(), table.begin(), table.end());
-  }
+  const auto append = [&](detail::OpTable table) { all.insert(all.end(), table.begin(), table.end()); };
+#define XGRAD_APPEND(family) append(detail::family##_ops());
+  XGRAD_OP_FAMILIES(XGRAD_APPEND)
+#undef XGRAD_APPEND
   return all;
 }
 

@@ -1,30 +1,36 @@
-// The ops of each source of this folder: the place where an op is registered is the table at the end of it.
+// The op families: lib/ops/<family>.cpp ends with the table of its ops. The build (lib/CMakeLists.txt) and
+// the registry are made from this list.
 #pragma once
 
 #include <span>
 
 #include "xgrad/tape/op.hpp"
 
+#define XGRAD_OP_FAMILIES(X) \
+  X(elementwise)             \
+  X(activation)              \
+  X(compare)                 \
+  X(reduce)                  \
+  X(cumulative)              \
+  X(shape)                   \
+  X(index)                   \
+  X(order)                   \
+  X(linalg)                  \
+  X(solve)                   \
+  X(determinant)             \
+  X(decompositions)          \
+  X(softmax)                 \
+  X(cross_entropy)           \
+  X(random)                  \
+  X(conv)                    \
+  X(pool)                    \
+  X(norm)
+
 namespace xgrad::detail {
 
 using OpTable = std::span<const OpInfo* const>;
-OpTable elementwise_ops();
-OpTable activation_ops();
-OpTable compare_ops();
-OpTable reduce_ops();
-OpTable cumulative_ops();
-OpTable shape_ops();
-OpTable index_ops();
-OpTable order_ops();
-OpTable linalg_ops();
-OpTable solve_ops();
-OpTable determinant_ops();
-OpTable decomposition_ops();
-OpTable softmax_ops();
-OpTable cross_entropy_ops();
-OpTable random_ops();
-OpTable conv_ops();
-OpTable pool_ops();
-OpTable norm_ops();
+#define XGRAD_DECLARE(family) OpTable family##_ops();
+XGRAD_OP_FAMILIES(XGRAD_DECLARE)
+#undef XGRAD_DECLARE
 
 }  // namespace xgrad::detail

@@ -1,3 +1,4 @@
+// Ops that move elements without changing them.
 #include "xgrad/ops/shape.hpp"
 
 #include <algorithm>
@@ -8,12 +9,12 @@
 #include "lib/ops/registry.hpp"
 #include "lib/tensor/strided.hpp"
 #include "xgrad/ops/reduce.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
 
 using detail::copy_strided;
-using detail::dispatch_any;
 using detail::put_run;
 
 std::array<std::int64_t, kMaxRank> contiguous_strides(const Shape& shape) {
@@ -36,6 +37,7 @@ struct Reshape {
     return {x[0].dtype, shape};
   }
   void eval(Operands x, View y, Write write) const { detail::copy(x[0], y, write); }
+  // dx = u, reshaped
   void vjp(Backward& b) const { b.dx(0) += reshape(b.dy(), b.x_shape(0)); }
 };
 
@@ -57,6 +59,7 @@ struct Transpose {
     }
     copy_strided(x[0], 0, permuted, y, write);
   }
+  // dx = u with the axes in their old order
   void vjp(Backward& b) const {
     std::vector<int> inverse(static_cast<std::size_t>(b.y_shape().rank()));
     for (std::size_t i = 0; i < inverse.size(); ++i)
@@ -83,6 +86,7 @@ struct BroadcastTo {
   void eval(Operands x, View y, Write write) const {
     copy_strided(x[0], 0, broadcast_strides(x[0].shape(), shape), y, write);
   }
+  // dx = u, summed to the shape of x
   void vjp(Backward& b) const { b.dx(0) += sum_to(b.dy(), b.x_shape(0)); }
 };
 
@@ -100,14 +104,12 @@ struct Concat {
         throw ShapeError(detail::text("concat: operand ", k, ' ', other, " does not fit operand 0 ",
                                       x[0].shape(), " along axis ", axis));
       }
-      if (x[k].dtype != x[0].dtype)
-        throw DTypeError(detail::text("concat: dtypes differ, ", x[0].dtype, " and ", x[k].dtype));
       shape.set(axis, shape[axis] + other[axis]);
     }
-    return {x[0].dtype, shape};
+    return {require_one_dtype(name, x), shape};
   }
   void eval(Operands x, View y, Write write) const {
-    dispatch_any(y.dtype, [&]<class T>() {
+    detail::dispatch_all(y.dtype, [&]<class T>() {
       const auto all = detail::extents_about(y.shape(), axis);
       T* out = y.as<T>();
       for (const ConstView& part : x) {
@@ -119,6 +121,7 @@ struct Concat {
       }
     });
   }
+  // dx[k] = the slice of u that x[k] became
   void vjp(Backward& b) const {
     std::int64_t start = 0;
     for (int k = 0; k < b.operand_count(); ++k) {
@@ -130,8 +133,8 @@ struct Concat {
   void describe(std::ostream& out) const { out << "axis=" << axis; }
 };
 
-/// Elements start, start + step, ... (count of them) along an axis.
-struct Cut {
+/// `count` elements along an axis: start, start + step, ...
+struct SliceRange {
   int axis;
   std::int64_t start, step, count;
   void describe(std::ostream& out) const {
@@ -139,33 +142,7 @@ struct Cut {
   }
 };
 
-/// The inverse of a slice: y zero but for the elements of the slice, which are x's.
-struct SliceGrad : Cut {
-  static constexpr const char* name = "slice_grad";
-  static constexpr Reads reads[] = {kReadsNothing};
-  std::int64_t extent;  // of the axis
-  TensorType infer(Operands x) const {
-    Shape shape = x[0].shape();
-    shape.set(axis, extent);
-    return {x[0].dtype, shape};
-  }
-  void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const auto e = detail::extents_about(y.shape(), axis);
-      T* out = y.as<T>();
-      const T* in = x[0].as<T>();
-      if (write == Write::assign) std::fill_n(out, y.size(), T(0));
-      for (std::int64_t o = 0; o < e.outer; ++o) {
-        for (std::int64_t k = 0; k < count; ++k, in += e.inner) {
-          put_run(in, 1, out + (o * e.n + start + k * step) * e.inner, e.inner, Write::accumulate);
-        }
-      }
-    });
-  }
-  void vjp(Backward& b) const;
-};
-
-struct Slice : Cut {
+struct Slice : SliceRange {
   static constexpr const char* name = "slice";
   static constexpr Reads reads[] = {kReadsNothing};
   TensorType infer(Operands x) const {
@@ -180,18 +157,44 @@ struct Slice : Cut {
     strides[a] *= step;
     copy_strided(x[0], offset, strides, y, write);
   }
+  void vjp(Backward& b) const;  // dx = u in the slice, 0 elsewhere
+};
+
+/// The adjoint of a slice: x in the slice, 0 elsewhere.
+struct SliceGrad : SliceRange {
+  static constexpr const char* name = "slice_grad";
+  static constexpr Reads reads[] = {kReadsNothing};
+  std::int64_t extent;  // of the axis
+  TensorType infer(Operands x) const {
+    Shape shape = x[0].shape();
+    shape.set(axis, extent);
+    return {x[0].dtype, shape};
+  }
+  template <class T>
+  void eval(Operands x, View y, Write write) const {
+    const auto e = detail::extents_about(y.shape(), axis);
+    T* out = y.as<T>();
+    const T* in = x[0].as<T>();
+    if (write == Write::assign) std::fill_n(out, y.size(), T(0));
+    for (std::int64_t o = 0; o < e.outer; ++o) {
+      for (std::int64_t k = 0; k < count; ++k, in += e.inner) {
+        put_run(in, 1, out + (o * e.n + start + k * step) * e.inner, e.inner, Write::accumulate);
+      }
+    }
+  }
+  // dx = the slice of u
   void vjp(Backward& b) const {
-    SliceGrad grad{};
-    static_cast<Cut&>(grad) = *this;
-    grad.extent = b.x_shape(0)[axis];
-    b.dx(0) += apply(grad, b.dy());
+    Slice slice{};
+    static_cast<SliceRange&>(slice) = *this;
+    b.dx(0) += apply(slice, b.dy());
   }
 };
 
-void SliceGrad::vjp(Backward& b) const {
-  Slice slice{};
-  static_cast<Cut&>(slice) = *this;
-  b.dx(0) += apply(slice, b.dy());
+void Slice::vjp(Backward& b) const {
+  SliceGrad grad{};
+  static_cast<SliceRange&>(grad) = *this;
+  grad.extent = b.x_shape(0)[axis];
+  b.dx(0) += apply(grad, b.dy());
 }
 
 }  // namespace
@@ -236,7 +239,7 @@ Var transpose(const Var& x, const std::vector<int>& axes) {
 
 Var swapaxes(const Var& x, int axis1, int axis2) {
   const int a = normalize_axis("swapaxes", axis1, x.rank()), b = normalize_axis("swapaxes", axis2, x.rank());
-  if (a == b) return x;
+  if (a == b) return identity(x);
   std::vector<int> axes(static_cast<std::size_t>(x.rank()));
   std::iota(axes.begin(), axes.end(), 0);
   std::swap(axes[static_cast<std::size_t>(a)], axes[static_cast<std::size_t>(b)]);
@@ -287,7 +290,7 @@ Var expand_dims(const Var& x, int axis) {
 }
 
 Var broadcast_to(const Var& x, const Shape& shape) {
-  return x.shape() == shape ? x : apply(BroadcastTo{shape}, x);
+  return x.shape() == shape ? identity(x) : apply(BroadcastTo{shape}, x);
 }
 
 Var concat(std::span<const Var> xs, int axis) {
@@ -301,7 +304,7 @@ Var slice(const Var& x, int axis, std::optional<std::int64_t> start, std::option
   const int a = normalize_axis("slice", axis, x.rank());
   if (step == 0) throw ShapeError("slice: step must not be 0");
   const std::int64_t n = x.shape()[a];
-  step = std::clamp(step, -n - 1, n + 1);  // a longer one takes no more
+  step = std::clamp(step, -n - 1, n + 1);  // a longer step takes no more elements
   // Python's rules: bounds are clipped to [0, n], or to [-1, n - 1] going backwards.
   const std::int64_t low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
   const auto bound = [&](std::optional<std::int64_t> b, std::int64_t missing) {
@@ -311,7 +314,7 @@ Var slice(const Var& x, int axis, std::optional<std::int64_t> start, std::option
   const std::int64_t distance = step > 0 ? end - first : first - end, stride = step > 0 ? step : -step;
   const std::int64_t count = distance > 0 ? (distance + stride - 1) / stride : 0;
   Slice op{};
-  static_cast<Cut&>(op) = {a, first, step, count};
+  static_cast<SliceRange&>(op) = {a, first, step, count};
   return apply(op, x);
 }
 

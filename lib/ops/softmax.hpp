@@ -5,7 +5,7 @@
 
 namespace xgrad::detail {
 
-/// y (u - sum(u y)) along an axis: what u is pulled back to through y = softmax(x).
+/// y (u - sum(u y)) along an axis: the cotangent of x for y = softmax(x) and its cotangent u.
 Var softmax_grad(const Var& u, const Var& y, int axis);
 
 }  // namespace xgrad::detail

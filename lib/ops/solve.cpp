@@ -1,5 +1,4 @@
-// Systems of linear equations. A matrix is factored once, for the solution and for derivatives of every
-// order.
+// Systems of linear equations. A matrix is factored once, and derivatives of every order use the factors.
 #include <ostream>
 
 #include "lib/ops/decompositions.hpp"
@@ -19,26 +18,25 @@ struct LuFactor {
   static constexpr bool constant = true;
   TensorType infer(Operands x) const {
     const Shape& a = x[0].shape();
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     detail::require_square(name, a);
     const std::int64_t n = a[a.rank() - 1];
     return {dtype, detail::with_matrix(detail::batch_of(a), {n * n + n})};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Shape& shape = x[0].shape();
-      const std::int64_t n = shape[shape.rank() - 1], count = detail::batch_of(shape).size();
-      detail::write_through<T>(y, write, [&](T* out) {
-        for (std::int64_t i = 0; i < count; ++i, out += n * n + n) {
-          std::copy_n(x[0].as<T>() + i * n * n, n * n, out);
-          lapack::lu_factor(n, out, out + n * n);
-        }
-      });
+    const Shape& shape = x[0].shape();
+    const std::int64_t n = shape[shape.rank() - 1], count = detail::batch_of(shape).size();
+    detail::write_through<T>(y, write, [&](T* out) {
+      for (std::int64_t i = 0; i < count; ++i, out += n * n + n) {
+        std::copy_n(x[0].as<T>() + i * n * n, n * n, out);
+        lapack::lu_factor(n, out, out + n * n);
+      }
     });
   }
 };
 
-/// Operands a, its factors, b. The values of a are not needed, but a is handed on to the derivative.
+/// Operands a, its factors, b. eval reads the factors only; a is there for the derivative.
 struct LuSolve {
   static constexpr const char* name = "lu_solve";
   static constexpr Reads reads[] = {reads_x(0) | reads_x(1) | kReadsOutput, kReadsNothing,
@@ -47,25 +45,28 @@ struct LuSolve {
   TensorType infer(Operands x) const {
     return {x[0].dtype, detail::solution_shape(name, x[0].shape(), x[2].shape())};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Shape &a = x[0].shape(), &b = x[2].shape();
-      const std::int64_t n = b[b.rank() - 2], columns = b[b.rank() - 1];
-      detail::write_through<T>(y, write, [&](T* out) {
-        detail::for_each_pair(detail::batch_of(a), detail::batch_of(b), detail::batch_of(y.shape()),
-                              [&](std::int64_t i, std::int64_t j, std::int64_t k) {
-                                const T* lu = x[1].as<T>() + i * (n * n + n);
-                                T* solution = out + k * n * columns;
-                                std::copy_n(x[2].as<T>() + j * n * columns, n * columns, solution);
-                                lapack::lu_solve(n, columns, lu, lu + n * n, transpose, solution);
-                              });
-      });
+    const Shape &a = x[0].shape(), &b = x[2].shape();
+    const std::int64_t n = b[b.rank() - 2], columns = b[b.rank() - 1];
+    detail::write_through<T>(y, write, [&](T* out) {
+      detail::for_each_pair(detail::batch_of(a), detail::batch_of(b), detail::batch_of(y.shape()),
+                            [&](std::int64_t i, std::int64_t j, std::int64_t k) {
+                              const T* lu = x[1].as<T>() + i * (n * n + n);
+                              T* solution = out + k * n * columns;
+                              std::copy_n(x[2].as<T>() + j * n * columns, n * columns, solution);
+                              lapack::lu_solve(n, columns, lu, lu + n * n, transpose, solution);
+                            });
     });
   }
+  // With g = a'^-1 u: da = -g y', db = g; with `transpose` g = a^-1 u, da = -y g'
   void vjp(Backward& b) const {
-    const Var g = apply(LuSolve{!transpose}, b.x(0), b.x(1), b.dy()), y = b.y();
-    b.dx(0) += sum_to(-(transpose ? matmul(y, g, false, true) : matmul(g, y, false, true)), b.x_shape(0));
-    b.dx(2) += sum_to(g, b.x_shape(2));
+    const Var g = apply(LuSolve{!transpose}, b.x(0), b.x(1), b.dy());
+    b.dx(0) += [&] {
+      const Var y = b.y();
+      return sum_to(-(transpose ? matmul(y, g, false, true) : matmul(g, y, false, true)), b.x_shape(0));
+    };
+    b.dx(2) += [&] { return sum_to(g, b.x_shape(2)); };
   }
   void describe(std::ostream& out) const {
     if (transpose) out << "transpose";
@@ -77,36 +78,38 @@ struct TriangularSolve {
   static constexpr Reads reads[] = {reads_x(0) | kReadsOutput, reads_x(0)};
   TriangularOptions options;
   TensorType infer(Operands x) const {
-    const DType dtype = detail::floating_dtype(name, x);
+    const DType dtype = require_floating(name, x);
     return {dtype, detail::solution_shape(name, x[0].shape(), x[1].shape(), options.right)};
   }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    detail::dispatch(y.dtype, [&]<class T>() {
-      const Shape &a = x[0].shape(), &b = x[1].shape();
-      const std::int64_t n = a[a.rank() - 1], size = b[b.rank() - 2] * b[b.rank() - 1];
-      const TriangularShape shape{b[b.rank() - 2],   b[b.rank() - 1],       options.upper,
-                                  options.transpose, options.unit_diagonal, options.right};
-      detail::write_through<T>(y, write, [&](T* out) {
-        detail::for_each_pair(detail::batch_of(a), detail::batch_of(b), detail::batch_of(y.shape()),
-                              [&](std::int64_t i, std::int64_t j, std::int64_t k) {
-                                std::copy_n(x[1].as<T>() + j * size, size, out + k * size);
-                                trsm(shape, x[0].as<T>() + i * n * n, out + k * size);
-                              });
-      });
+    const Shape &a = x[0].shape(), &b = x[1].shape();
+    const std::int64_t n = a[a.rank() - 1], size = b[b.rank() - 2] * b[b.rank() - 1];
+    const TriangularShape shape{b[b.rank() - 2],   b[b.rank() - 1],       options.upper,
+                                options.transpose, options.unit_diagonal, options.right};
+    detail::write_through<T>(y, write, [&](T* out) {
+      detail::for_each_pair(detail::batch_of(a), detail::batch_of(b), detail::batch_of(y.shape()),
+                            [&](std::int64_t i, std::int64_t j, std::int64_t k) {
+                              std::copy_n(x[1].as<T>() + j * size, size, out + k * size);
+                              trsm(shape, x[0].as<T>() + i * n * n, out + k * size);
+                            });
     });
   }
+  // With g the solution of the transposed system for u: db = g, da = the triangle of -g y'
   void vjp(Backward& b) const {
     TriangularOptions other = options;
     other.transpose = !options.transpose;
-    const Var a = b.x(0), g = apply(TriangularSolve{other}, a, b.dy());
-    b.dx(1) += sum_to(g, b.x_shape(1));
-    const Var y = b.y(), &left = options.transpose == options.right ? g : y;
-    const Var& right = options.transpose == options.right ? y : g;
-    const Var product = options.right ? matmul(left, right, true, false) : matmul(left, right, false, true);
-    const double below = options.upper ? 0 : -1, above = options.upper ? -1 : 0;
-    const Var mask =
-        detail::by_triangle(a, a.shape()[a.rank() - 1], below, options.unit_diagonal ? 0 : -1, above);
-    b.dx(0) += sum_to(cotangent_mul(mask, product), b.x_shape(0));
+    const Var g = apply(TriangularSolve{other}, b.x(0), b.dy());
+    b.dx(1) += [&] { return sum_to(g, b.x_shape(1)); };
+    b.dx(0) += [&] {
+      const Var y = b.y(), &left = options.transpose == options.right ? g : y;
+      const Var& right = options.transpose == options.right ? y : g;
+      const Var product = options.right ? matmul(left, right, true, false) : matmul(left, right, false, true);
+      const std::int64_t n = b.x_shape(0)[b.x_shape(0).rank() - 1];
+      const Var mask = detail::by_triangle(g, n, options.upper ? 0 : -1, options.unit_diagonal ? 0 : -1,
+                                           options.upper ? -1 : 0);
+      return sum_to(cotangent_mul(mask, product), b.x_shape(0));
+    };
   }
   void describe(std::ostream& out) const {
     out << (options.upper ? "upper" : "lower") << (options.transpose ? ", transpose" : "")
@@ -114,7 +117,7 @@ struct TriangularSolve {
   }
 };
 
-/// solution(b) for b as a matrix of one column, which is dropped again.
+/// solution(b) for a vector b, which it sees as a matrix of one column.
 template <class Solution>
 Var of_vector(const Var& b, Solution&& solution) {
   const Var x = solution(reshape(b, Shape{b.size(), 1}));
@@ -123,7 +126,7 @@ Var of_vector(const Var& b, Solution&& solution) {
   return reshape(x, shape);
 }
 
-/// @throws SingularMatrix
+/// @throws SingularMatrix when a factor has a 0 on the diagonal.
 void require_regular(const char* op, const Var& a, const Var& lu) {
   const std::int64_t n = a.shape()[a.rank() - 1];
   const auto singular = [n](const auto* v) {
@@ -142,8 +145,7 @@ Var detail::lu_solve(const Var& a, const Var& lu, const Var& b, bool transpose) 
 }
 
 Var solve(const Var& a, const Var& b) {
-  const Var operands[] = {a, b};
-  detail::require_floating("solve", operands);
+  require_floating("solve", a, b);
   if (b.rank() == 1) return of_vector(b, [&](const Var& column) { return solve(a, column); });
   detail::solution_shape("solve", a.shape(), b.shape());
   const Var lu = detail::lu_factor(a);
@@ -152,7 +154,7 @@ Var solve(const Var& a, const Var& b) {
 }
 
 Var inv(const Var& a) {
-  detail::require_floating("inv", std::span(&a, 1));
+  require_floating("inv", a);
   detail::require_square("inv", a.shape());
   const Var lu = detail::lu_factor(a);
   require_regular("inv", a, lu);

@@ -1,4 +1,5 @@
-// The op of a scalar function of one operand (lib/tensor/functions.hpp): one struct for all.
+// The op of a scalar function of one operand (lib/tensor/functions.hpp), one for all functions, and its
+// gradient.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +11,7 @@
 
 namespace xgrad {
 
-/// What functions find for Vars, as they find the same for numbers.
+/// For functions that are called with Vars; lib/tensor/scalar.hpp has the same for numbers.
 inline Var if_positive(const Var& x, const Var& a, const Var& b) {
   return where(greater(x, detail::scalar_like(x, 0)), a, b);
 }
@@ -21,14 +22,14 @@ constexpr Reads reads_of_unary(int reads) {
   return (reads & functions::kX ? reads_x(0) : 0) | (reads & functions::kY ? kReadsOutput : 0);
 }
 
-/// Calls run(u, begin, n) for parts of a tensor of shape `to`: n elements from `begin` on, to which u points
-/// when `small` is repeated to that shape.
+/// Calls run(u, begin, n) for parts of a tensor of shape `to`: u points to the n elements from `begin` on of
+/// `small`, broadcast to that shape.
 template <class T, class Run>
 void for_each_repeated(const ConstView& small, const Shape& to, const Run& run) {
-  constexpr std::int64_t kPart = 256, kLong = 64;  // so long that a call is little beside it
+  constexpr std::int64_t kPart = 256, kLong = 64;  // long enough to hide the cost of a call
   const LoopNest<1> nest(to, {broadcast_strides(small.shape(), to)});
   const bool by_runs = nest.extents[static_cast<std::size_t>(nest.rank - 1)] >= kLong;
-  parallel_pieces(to.size(), [&](std::int64_t begin, std::int64_t n) {
+  parallel_chunks(to.size(), [&](std::int64_t begin, std::int64_t n) {
     T part[kPart];
     if (by_runs) {
       nest.for_each_run(begin, n, [&](const auto& at, std::int64_t length, const auto& step) {
@@ -54,32 +55,10 @@ void for_each_repeated(const ConstView& small, const Shape& to, const Run& run) 
   });
 }
 
-/// dx = u * df(x, y) in one pass, of u that broadcasts to dx. Only used where the gradient is not itself
-/// recorded.
 template <class F>
-struct UnaryGrad {
-  static constexpr const char* name = "unary_grad";
-  static constexpr bool elementwise = true;
-  F f;
-  TensorType infer(Operands x) const { return {x[0].dtype, x.back().shape()}; }
-  void eval(Operands x, View dx, Write write) const {
-    dispatch(dx.dtype, [&]<class T>() {
-      const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
-      const T* result = F::reads & functions::kY ? x.back().as<T>() : nullptr;
-      const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
-      const auto run = [&](const T* u, std::int64_t begin, std::int64_t n) {
-        kernel(&f, u, value ? value + begin : nullptr, result ? result + begin : nullptr, dx.as<T>() + begin,
-               n, write);
-      };
-      if (x[0].shape() == dx.shape()) {
-        return parallel_pieces(
-            dx.size(), [&](std::int64_t begin, std::int64_t n) { run(x[0].as<T>() + begin, begin, n); });
-      }
-      for_each_repeated<T>(x[0], dx.shape(), run);
-    });
-  }
-};
+struct UnaryGrad;
 
+/// The op of a function of one operand.
 template <class F>
 struct Unary {
   static constexpr const char* name = F::name;
@@ -88,15 +67,15 @@ struct Unary {
   static constexpr Reads reads[] = {reads_of_unary(F::reads)};
   F f;
 
-  TensorType infer(Operands x) const { return {floating_dtype(name, x), x[0].shape()}; }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    dispatch(y.dtype, [&]<class T>() {
-      const auto kernel = kernels::table<T>().unary[functions::UnaryList::index_of<F>()];
-      parallel_pieces(y.size(), [&](std::int64_t begin, std::int64_t n) {
-        kernel(&f, x[0].as<T>() + begin, y.as<T>() + begin, n, write);
-      });
+    const auto kernel = kernels::table<T>().unary[functions::UnaryList::index_of<F>()];
+    parallel_chunks(y.size(), [&](std::int64_t begin, std::int64_t n) {
+      kernel(&f, x[0].as<T>() + begin, y.as<T>() + begin, n, write);
     });
   }
+  // dx = u df(x, y)
   void vjp(Backward& b) const
     requires(!constant)
   {
@@ -116,6 +95,31 @@ struct Unary {
     requires requires { f.describe(out); }
   {
     f.describe(out);
+  }
+};
+
+/// dx = u df(x, y) in one pass over memory, for a u that broadcasts to dx. A gradient that is itself recorded
+/// uses df_times instead.
+template <class F>
+struct UnaryGrad {
+  static constexpr const char* name = "unary_grad";
+  static constexpr bool elementwise = true;
+  F f;
+  TensorType infer(Operands x) const { return {x[0].dtype, x.back().shape()}; }
+  template <class T>
+  void eval(Operands x, View dx, Write write) const {
+    const T* value = F::reads & functions::kX ? x[1].as<T>() : nullptr;
+    const T* result = F::reads & functions::kY ? x.back().as<T>() : nullptr;
+    const auto kernel = kernels::table<T>().unary_grad[functions::UnaryList::index_of<F>()];
+    const auto run = [&](const T* u, std::int64_t begin, std::int64_t n) {
+      kernel(&f, u, value ? value + begin : nullptr, result ? result + begin : nullptr, dx.as<T>() + begin, n,
+             write);
+    };
+    if (x[0].shape() == dx.shape()) {
+      return parallel_chunks(
+          dx.size(), [&](std::int64_t begin, std::int64_t n) { run(x[0].as<T>() + begin, begin, n); });
+    }
+    for_each_repeated<T>(x[0], dx.shape(), run);
   }
 };
 

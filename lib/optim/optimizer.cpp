@@ -1,3 +1,4 @@
+// SGD and Adam: what they check, and their loops over runs of packed parameters.
 #include "xgrad/optim/optimizer.hpp"
 
 #include <algorithm>
@@ -17,8 +18,8 @@ void require(bool ok, const char* what, double value) {
   if (!ok) throw Error(detail::text(what, ", not ", value));
 }
 
-/// Calls update.operator()<T>(w, g, n, i, end) for the parameters i to end that have a gradient, lie one
-/// behind the other and may be updated `together`; n counts the padding between them.
+/// Calls update.operator()<T>(w, g, n, i, end) for runs of parameters i to end that have gradients, lie one
+/// behind the other in memory and may be updated `together`. n includes the padding between them.
 template <class Together, class Update>
 void for_each_run(std::vector<Parameter>& parameters, Together&& together, Update&& update) {
   for (std::size_t i = 0, end = 0; i < parameters.size(); i = end) {
@@ -38,7 +39,7 @@ void for_each_run(std::vector<Parameter>& parameters, Together&& together, Updat
   }
 }
 
-/// Calls visit(g) with the elements of every gradient; the parameters' values are not written.
+/// Calls visit(g) with the elements of every gradient. It marks no value as written.
 template <class Visit>
 void for_each_gradient(const std::vector<Parameter>& parameters, Visit&& visit) {
   for (const Parameter& p : parameters) {
@@ -92,12 +93,13 @@ SGD::SGD(std::vector<Parameter> parameters, const SGDOptions& given)
 }
 
 void SGD::step() {
-  if (options.momentum > 0 && !velocity_) velocity_ = make_memory();  // turned on since
+  if (options.momentum > 0 && !velocity_)
+    velocity_ = make_memory();  // momentum was turned on after construction
   const auto always = [](std::size_t, std::size_t) { return true; };
   for_each_run(parameters_, always,
                [&]<class T>(T* w, const T* g, std::int64_t n, std::size_t i, std::size_t) {
                  T* v = array<T>(velocity_, offsets_[i]);
-                 parallel_pieces(n, [&](std::int64_t begin, std::int64_t count) {
+                 parallel_chunks(n, [&](std::int64_t begin, std::int64_t count) {
                    kernels::table<T>().sgd(w + begin, g + begin, v ? v + begin : nullptr, count,
                                            static_cast<T>(options.lr), static_cast<T>(options.momentum),
                                            static_cast<T>(options.weight_decay), options.nesterov);
@@ -128,7 +130,7 @@ void Adam::step() {
                  const double correction1 = 1 - std::pow(options.beta1, t),
                               correction2 = std::sqrt(1 - std::pow(options.beta2, t));
                  T *m = array<T>(first_, offsets_[i]), *v = array<T>(second_, offsets_[i]);
-                 parallel_pieces(n, [&](std::int64_t begin, std::int64_t count) {
+                 parallel_chunks(n, [&](std::int64_t begin, std::int64_t count) {
                    kernels::table<T>().adam(w + begin, g + begin, m + begin, v + begin, count,
                                             static_cast<T>(options.lr * correction2 / correction1),
                                             static_cast<T>(options.beta1), static_cast<T>(options.beta2),

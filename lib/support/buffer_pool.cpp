@@ -1,3 +1,4 @@
+// Size classes, slabs and free lists of the buffer pool.
 #include "lib/support/buffer_pool.hpp"
 
 #include <algorithm>
@@ -80,7 +81,7 @@ void BufferPool::release(Buffer* buffer) {
   if (--buffer->owners > 0) return;
   const std::size_t size = size_of_class(buffer->size_class);
   in_use_ -= size;
-  poison(payload(buffer), size);  // reading a value that has been recycled is an error
+  poison(payload(buffer), size);  // AddressSanitizer reports reads of a recycled value
   buffer->next_free = free_[buffer->size_class];
   free_[buffer->size_class] = buffer;
 }
@@ -105,7 +106,7 @@ Buffer* BufferPool::create(std::uint32_t size_class) {
 }
 
 void* BufferPool::from_system(std::size_t bytes) {
-  system_blocks_.push_back(nullptr);  // the place first: should memory run out, nothing leaks
+  system_blocks_.push_back(nullptr);  // grows first: when memory runs out, nothing leaks
   system_blocks_.back() = ::operator new(bytes, std::align_val_t{kAlign});
   held_ += bytes;
   return system_blocks_.back();

@@ -1,3 +1,4 @@
+// The library's threads.
 #include "lib/support/parallel.hpp"
 
 #include <pthread.h>
@@ -20,11 +21,10 @@
 namespace xgrad {
 namespace {
 
-/// Whether this thread is at work on a piece: what that calls stays on its thread.
-thread_local bool in_piece = false;
+/// Whether this thread is inside parallel_for: an inner one then runs on this thread alone.
+thread_local bool in_parallel = false;
 
-/// Threads that sleep until there is work, and share its pieces with the caller. They start with the first
-/// work.
+/// Threads that sleep until there is work and share it with the caller. They start with the first work.
 class Workers {
  public:
   explicit Workers(int threads) : wanted_(threads) {}
@@ -34,8 +34,8 @@ class Workers {
   }
   int wanted() const { return wanted_; }
 
-  /// False when there is no thread but the caller, or another caller's work is under way; nothing is done
-  /// then.
+  /// Runs body(context, 0) to body(context, count - 1). Does nothing and returns false when the caller is the
+  /// only thread, or when another caller has the threads.
   bool run(std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
     if (wanted_ == 1) return false;
     const std::unique_lock one_at_a_time(users_, std::try_to_lock);
@@ -49,10 +49,10 @@ class Workers {
       open_ = true;
     }
     wake_.notify_all();
-    in_piece = true;
-    take_pieces(job_);
-    in_piece = false;
-    // Who has not woken by now finds nothing to do, and is not waited for.
+    in_parallel = true;
+    take_part(job_);
+    in_parallel = false;
+    // A thread that wakes only now finds nothing to do: the caller does not wait for it.
     std::unique_lock lock(mutex_);
     open_ = false;
     done_.wait(lock, [&] { return busy_ == 0; });
@@ -66,7 +66,7 @@ class Workers {
     void* context;
   };
 
-  /// Where the system refuses a thread there are fewer: results do not depend on it.
+  /// Starts fewer threads when the system refuses one: results do not depend on their number.
   void start() {
     threads_.reserve(static_cast<std::size_t>(wanted_ - 1));
     try {
@@ -77,12 +77,13 @@ class Workers {
     }
   }
 
-  void take_pieces(const Job& job) {
+  /// Takes one index after the other until there are no more.
+  void take_part(const Job& job) {
     for (std::int64_t i = next_++; i < job.count; i = next_++) job.body(job.context, i);
   }
 
   void work(const std::stop_token& stop) {
-    in_piece = true;
+    in_parallel = true;
     std::unique_lock lock(mutex_);
     for (std::uint64_t seen = 0;;) {
       if (!wake_.wait(lock, stop, [&] { return open_ && round_ != seen; })) return;
@@ -90,7 +91,7 @@ class Workers {
       ++busy_;
       const Job job = job_;
       lock.unlock();
-      take_pieces(job);
+      take_part(job);
       lock.lock();
       if (--busy_ == 0) done_.notify_one();
     }
@@ -122,8 +123,8 @@ int threads_from_environment() {
 
 std::unique_ptr<Workers>& workers();
 
-/// A forked child has one thread, and locks as they happened to be. It gets workers of its own, which start
-/// with its first work; the parent's are kept, for there is nobody to stop and nothing to join.
+/// A forked child has one thread, and the parent's locks in an unknown state. It gets workers of its own,
+/// which start with its first work. It never destroys the parent's: their threads do not exist there.
 void renew_in_child() {
   [[maybe_unused]] static Workers* parents;
   parents = workers().release();
@@ -142,7 +143,7 @@ std::unique_ptr<Workers>& workers() {
 }  // namespace
 
 void detail::run_parallel(std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
-  if (count > 1 && !in_piece && workers()->run(count, body, context)) return;
+  if (count > 1 && !in_parallel && workers()->run(count, body, context)) return;
   for (std::int64_t i = 0; i < count; ++i) body(context, i);
 }
 

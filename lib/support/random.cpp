@@ -1,3 +1,4 @@
+// The numbers of a Generator.
 #include "xgrad/support/random.hpp"
 
 #include <cmath>

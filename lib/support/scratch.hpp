@@ -1,4 +1,4 @@
-// Room for a number of plain items that is small nearly always.
+// Scratch: memory for a number of plain items that is nearly always small.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,8 @@ class Scratch {
         items_(many_ ? many_.get() : reinterpret_cast<T*>(few_), n) {}
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
-  std::span<T> items() const { return items_; }
+  std::span<T> items() const& { return items_; }
+  std::span<T> items() const&& = delete;
 
  private:
   alignas(T) std::byte few_[kFew * sizeof(T)];

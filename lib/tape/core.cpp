@@ -20,23 +20,28 @@ std::uint64_t next_serial() {
 TapeCore::TapeCore(Tape* tape) : owner(tape), serial(next_serial()) { spare.reserve(4); }
 
 void TapeCore::end() noexcept {
+  if (frame) ended_in = frame->place();
   owner = nullptr;
-  if (frame) {
-    ended_in = frame->place();
-  } else {
-    end_now();
-  }
-}
-
-void TapeCore::end_now() noexcept {
+  if (frame || is_over) return;
   recording.end();
   nan_check.reset();
+  for (const Attachment& attached : profiles) {
+    if (attached.profile) attached.profile->stop();
+  }
   profiles.clear();
   executor.observe({});
   for (SlotId i = 1; i < values.size(); ++i) holders += values[i].handles;
   is_over = true;
   values.reset();
   if (holders == 0) delete this;
+}
+
+std::string TapeCore::callback() const { return frame ? frame->place().text() : std::string(); }
+
+void Frame::note_writes() noexcept {
+  for (const auto& leaf : core_.recording.leaves()) {
+    if (leaf->is_modified() && !leaf->modified_in.what) leaf->modified_in = place_;
+  }
 }
 
 void TapeCore::require_alive(const char* use) const {
@@ -57,17 +62,6 @@ void TapeCore::update_observers() noexcept {
   executor.observe({observers, n});
 }
 
-Frame::Frame(TapeCore& core, const char* what, const char* name)
-    : core_(core), place_{what, name}, outer_(core.frame), floor_(core.values.next_id()) {
-  core.frame = this;
-}
-
-Frame::~Frame() {
-  core_.frame = outer_;
-  if (!outer_ && !core_.owner && !core_.is_over) [[unlikely]]
-    core_.end_now();
-}
-
 Aside::Aside(TapeCore& core) : core_(core), pass_(core.pass), pauses_outside_(core.pauses_outside) {
   if (pass_) pass_->flush();
   core.pass = nullptr;
@@ -77,13 +71,6 @@ Aside::Aside(TapeCore& core) : core_(core), pass_(core.pass), pauses_outside_(co
 Aside::~Aside() {
   core_.pass = pass_;
   core_.pauses_outside = std::min(pauses_outside_, core_.pauses);
-}
-
-Callback::~Callback() {
-  // So that an error about a parameter can say where it was written.
-  for (const auto& leaf : core_.recording.leaves()) {
-    if (leaf->is_modified() && !leaf->modified_in.what) leaf->modified_in = frame_.place();
-  }
 }
 
 // Handles -----------------------------------------------------------------------------------------------

@@ -18,34 +18,13 @@
 namespace xgrad::detail {
 
 struct ProfileData;
+class Frame;
 
 #ifdef XGRAD_CHECKS
 inline constexpr bool kChecks = true;
 #else
 inline constexpr bool kChecks = false;
 #endif
-
-/// User code that the tape is calling, or a public function that may call some. Frames nest, as a list on the
-/// stack. While there is one, the tape may be neither cleared nor rewound past it, and a tape that ends
-/// keeps its memory until the outermost frame is left.
-class Frame {
- public:
-  Frame(TapeCore& core, const char* what, const char* name = "");
-  ~Frame();
-  Frame(const Frame&) = delete;
-  Frame& operator=(const Frame&) = delete;
-
-  Place place() const { return place_; }
-  const Frame* outer() const { return outer_; }
-  /// What was recorded since the frame began has at least this id.
-  std::uint64_t floor() const { return floor_; }
-
- private:
-  TapeCore& core_;
-  Place place_;
-  Frame* outer_;
-  std::uint64_t floor_;
-};
 
 /// The inside of a tape.
 struct TapeCore {
@@ -79,14 +58,14 @@ struct TapeCore {
   void release(SlotId i) noexcept { recording.release(i); }
   /// Tells the executor who observes.
   void update_observers() noexcept;
-  /// Ends the tape, at once or when the outermost frame is left. May delete the core.
+  /// Ends the tape, or notes that it has ended when a frame is left. May delete the core.
   void end() noexcept;
   /// One guard or handle less after the end. May delete the core.
   void leave() noexcept {
     if (--holders == 0 && is_over) delete this;
   }
   /// The innermost callback as text.
-  std::string callback() const { return frame ? frame->place().text() : std::string(); }
+  std::string callback() const;
   /// @throws Error when a callback has ended the tape
   void require_alive(const char* use) const;
   /// `%3 = log(%2) : float64 [3] in encoder/1`
@@ -104,9 +83,39 @@ struct TapeCore {
     }
   }
 
+};
+
+/// User code that the tape is calling, or a public function that may call some. Frames nest, as a list on the
+/// stack. While there is one, the tape may be neither cleared nor rewound past it, and a tape that ends
+/// keeps its memory until the outermost frame is left.
+class Frame {
+ public:
+  /// `is_user`: the frame is the user's code, which may write parameters.
+  Frame(TapeCore& core, const char* what, const char* name = "", bool is_user = false)
+      : core_(core), place_{what, name}, outer_(core.frame), floor_(core.values.next_id()), is_user_(is_user) {
+    core.frame = this;
+  }
+  ~Frame() {
+    if (is_user_ && outer_) note_writes();
+    core_.frame = outer_;
+    if (!outer_ && !core_.owner) core_.end();
+  }
+  Frame(const Frame&) = delete;
+  Frame& operator=(const Frame&) = delete;
+
+  Place place() const { return place_; }
+  const Frame* outer() const { return outer_; }
+  /// What was recorded since the frame began has at least this id.
+  std::uint64_t floor() const { return floor_; }
+
  private:
-  friend class Frame;
-  void end_now() noexcept;
+  /// So that an error about a parameter can say where it was written.
+  void note_writes() noexcept;
+  TapeCore& core_;
+  Place place_;
+  Frame* outer_;
+  std::uint64_t floor_;
+  bool is_user_;
 };
 
 /// Sets the pass aside, and pauses too: while it lives, ops are executed and recorded as outside of both.
@@ -128,13 +137,9 @@ class Aside {
 class Callback {
  public:
   Callback(TapeCore& core, const char* what, const char* name = "")
-      : core_(core), frame_(core, what, name), aside_(core) {}
-  ~Callback();
-  Callback(const Callback&) = delete;
-  Callback& operator=(const Callback&) = delete;
+      : frame_(core, what, name, true), aside_(core) {}
 
  private:
-  TapeCore& core_;
   Frame frame_;
   Aside aside_;
 };

@@ -41,8 +41,10 @@ struct Hook : Alias {
     Var replaced;
     {
       const Var dy = b.dy();
-      const Callback callback(Access::pass(b).core(), "a hook");
+      TapeCore& core = Access::pass(b).core();
+      const Callback callback(core, "a hook");
       replaced = (*f)(dy);
+      core.require_alive(name);
     }
     if (replaced.defined()) {
       b.dx(0) += std::move(replaced);

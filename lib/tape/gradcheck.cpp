@@ -1,9 +1,11 @@
+// gradcheck and gradgradcheck: derivatives against finite differences.
 #include "xgrad/tape/gradcheck.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "lib/tape/core.hpp"
 #include "xgrad/support/random.hpp"
 #include "xgrad/support/text.hpp"
 #include "xgrad/tape/grad.hpp"
@@ -74,6 +76,7 @@ class Checker {
   GradcheckReport run() {
     for (std::size_t r = 0; r < y_.size(); ++r) {
       check_zero_and_repeat(static_cast<int>(r));
+      check_linear(static_cast<int>(r));
     }
     if (options_.fast) {
       project();
@@ -85,7 +88,8 @@ class Checker {
 
  private:
   Values pull_back(std::size_t r, const xt::xarray<double>& cotangent) {
-    return values_of(grad(y_[r], x_, {.create_graph = false, .cotangent = tape_.constant(cotangent)}));
+    const Var u = tape_.constant(cotangent);
+    return values_of(detail::grad_or_zeros({&y_[r], 1}, {&u, 1}, x_, false));
   }
 
   void compare(int operand, std::int64_t input, int result, std::int64_t output, double analytic,
@@ -116,16 +120,54 @@ class Checker {
     }
   }
 
-  void compare_jacobian() {
-    // analytic[r][j][k] is the gradient of element j of result r with respect to operand k.
-    std::vector<std::vector<Values>> analytic(y_.size());
-    for (std::size_t r = 0; r < y_.size(); ++r) {
-      for (std::int64_t j = 0; j < y_[r].size(); ++j) {
-        xt::xarray<double> unit = xt::zeros<double>(detail::xt_shape(y_[r].shape()));
-        unit.data()[j] = 1;
-        analytic[r].push_back(pull_back(r, unit));
+  /// A pull-back is linear: that of a sum is the sum of those of its parts, for large cotangents of either
+  /// sign. The parts are the units; in fast mode a random cotangent and a multiple of it.
+  void check_linear(int r) {
+    const auto result = static_cast<std::size_t>(r);
+    xt::xarray<double> cotangent = random_like(y_[result].shape(), random_);
+    for (double& u : cotangent) u += std::copysign(1.5, u);
+    std::vector<Values> parts;
+    std::vector<double> weights;
+    if (options_.fast) {
+      parts.push_back(pull_back(result, cotangent));
+      weights.push_back(1);
+    } else {
+      parts = rows(result);
+      weights.assign(cotangent.begin(), cotangent.end());
+    }
+    for (const double factor : {1.0, -2.0}) {
+      const Values whole = pull_back(result, factor * cotangent);
+      for (std::size_t k = 0; k < x_.size(); ++k) {
+        for (std::size_t i = 0; i < whole[k].size(); ++i) {
+          double sum = 0, scale = 0;
+          for (std::size_t j = 0; j < parts.size(); ++j) {
+            const double term = factor * weights[j] * parts[j][k][i];
+            sum += term, scale += std::abs(term);
+          }
+          if (std::abs(whole[k][i] - sum) <= 1e-9 + 1e-6 * scale) continue;
+          report_.failures.push_back({static_cast<int>(k), static_cast<std::int64_t>(i), r, 0, whole[k][i], sum,
+                                      "the derivative is not linear in the cotangent"});
+          break;
+        }
       }
     }
+  }
+
+  /// The gradients of every element of a result, with respect to each operand.
+  std::vector<Values> rows(std::size_t r) {
+    std::vector<Values> result;
+    for (std::int64_t j = 0; j < y_[r].size(); ++j) {
+      xt::xarray<double> unit = xt::zeros<double>(detail::xt_shape(y_[r].shape()));
+      unit.data()[j] = 1;
+      result.push_back(pull_back(r, unit));
+    }
+    return result;
+  }
+
+  void compare_jacobian() {
+    // analytic[r][j][k] is the gradient of element j of result r with respect to operand k.
+    std::vector<std::vector<Values>> analytic;
+    for (std::size_t r = 0; r < y_.size(); ++r) analytic.push_back(rows(r));
     Arrays direction;
     for (const auto& input : inputs_) direction.push_back(xt::zeros<double>(input.shape()));
     for (std::size_t k = 0; k < inputs_.size(); ++k) {
@@ -183,13 +225,22 @@ std::string GradcheckReport::text() const {
   return lines;
 }
 
+namespace {
+void require_function(const char* use, const TensorFunction& f, const Arrays& inputs) {
+  if (!f) throw Error(detail::text(use, ": the function is empty"));
+  if (inputs.empty()) throw ShapeError(detail::text(use, ": no inputs"));
+}
+}  // namespace
+
 GradcheckReport gradcheck(const TensorFunction& f, const std::vector<xt::xarray<double>>& inputs,
                           const GradcheckOptions& options) {
+  require_function("gradcheck", f, inputs);
   return Checker([&](std::span<const Var> x) { return std::vector<Var>{f(x)}; }, inputs, options).run();
 }
 
 GradcheckReport gradgradcheck(const TensorFunction& f, const std::vector<xt::xarray<double>>& inputs,
                               const GradcheckOptions& options) {
+  require_function("gradgradcheck", f, inputs);
   // The gradient as a function of the inputs and of the cotangent, which is linear in the latter.
   Tape tape;
   Generator random(options.seed + 1);
@@ -197,7 +248,8 @@ GradcheckReport gradgradcheck(const TensorFunction& f, const std::vector<xt::xar
   all.push_back(random_like(f(enter(tape, inputs)).shape(), random));
   const auto gradient = [&](std::span<const Var> x) {
     const auto operands = x.first(x.size() - 1);
-    return grad(f(operands), operands, {.create_graph = true, .cotangent = x.back()});
+    const Var y = f(operands);
+    return detail::grad_or_zeros({&y, 1}, {&x.back(), 1}, operands, true);
   };
   return Checker(gradient, all, options).run();
 }

@@ -236,12 +236,12 @@ void Pass::run(bool consume, const Frame* callback) {
       if (i) core_.release(i->y);
       continue;
     }
-    differentiate(*i);  // which may push a segment
+    const bool is_reached = differentiate(*i);  // which may push a segment
     if (i->previous) core_.hold(i->previous->y);
     segments[level].next = i->previous;
     const SlotId y = i->y;
     Slot& result = core_.values[y];
-    if (consume && result.uses == 0 && (!callback || result.id >= callback->floor())) {
+    if (consume && is_reached && result.uses == 0 && (!callback || result.id >= callback->floor())) {
       if (callback) result.recording = 0;
       recording.drop(*i);
     }
@@ -249,19 +249,19 @@ void Pass::run(bool consume, const Frame* callback) {
   }
 }
 
-void Pass::differentiate(Instruction& instruction) {
+bool Pass::differentiate(Instruction& instruction) {
   Cotangent* c = const_cast<Cotangent*>(find(instruction.y));
-  if (!c || c->state == State::empty) return;
+  if (!c || c->state == State::empty) return false;
   const bool is_unexpanded = c->state == State::unexpanded;
   Var dy = Access::var(core_, c->value);
   if (!c->requested) clear(*c, instruction.y);
   const auto x = instruction.x();
-  if (std::none_of(x.begin(), x.end(), [&](SlotId i) { return needs(i); })) return;
+  if (std::none_of(x.begin(), x.end(), [&](SlotId i) { return needs(i); })) return true;
   const OpInfo& op = *instruction.op;
   if (!op.vjp) throw NotDifferentiable(text(op.name, ": has no derivative"));
   require_unmodified(instruction, true);
   constant_below_ = op.built_in && !is_graph() ? began_at_ : 0;
-  const Frame frame(core_, "the vjp of ", op.name);
+  const Frame frame(core_, "the vjp of ", op.name, !op.built_in);
   const Call call = call_of(instruction);
   const Differentiating differentiating(core_.executor, call);
   Backward b = Access::backward(*this, instruction, std::move(dy), is_unexpanded);
@@ -271,6 +271,7 @@ void Pass::differentiate(Instruction& instruction) {
   op.vjp(instruction.attributes(), b);
   flush();
   core_.require_alive(name_);
+  return true;
 }
 
 Var Pass::cotangent(SlotId x) {
@@ -325,16 +326,22 @@ void Pass::run_pending(const View* destination, Write write) {
   struct Dropped {  // the call, once it has run or failed
     Pass& pass;
     Instruction* call;
+    bool has_run = false;
     ~Dropped() {
-      if (call) pass.drop_pending(*call);
+      if (!call) return;
+      Values& values = pass.core_.values;
+      if (!has_run) values.drop_memory(values[call->y]);  // of which a kernel may have written a part
+      pass.drop_pending(*call);
     }
   } pending{*this, std::exchange(pending_, nullptr)};
   Instruction& call = *pending.call;
+  const Frame frame(core_, "the kernel of ", call.op->name, !call.op->built_in);
   const Scratch<ConstView> room(call.operand_count);
   const auto views = room.items();
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = core_.values.view(core_.values[call.operands[i]]);
   if (destination) {
     core_.executor.run_into(call_of(call), views, *destination, write);
+    pending.has_run = true;
     return;
   }
   Reads reads = kReadsNothing;
@@ -345,6 +352,7 @@ void Pass::run_pending(const View* destination, Write write) {
     }
   }
   core_.executor.run(call_of(call), views, core_.executor.donations(*call.op, call.x(), ~0u, reads));
+  pending.has_run = true;
   if (!is_listed) return;
   core_.recording.list(call, reads);
   pending.call = nullptr;

@@ -85,8 +85,8 @@ class Pass {
   void acquire_gradients();
   /// Gives y, a root, its cotangent.
   void seed(const Var& y, const Var& cotangent);
-  /// Differentiates all that the seeds reach. With `consume`, instructions that no other uses are dropped as
-  /// they are differentiated; inside a callback only those that were recorded since it began.
+  /// Differentiates all that the seeds reach. With `consume`, what was differentiated and nobody else uses is
+  /// dropped; inside a callback only what was recorded since it began.
   void run(bool consume, const Frame* callback);
   /// The cotangent of a target, empty when none has come.
   Var cotangent(SlotId x);
@@ -127,7 +127,8 @@ class Pass {
   void clear(Cotangent& c, SlotId operand) noexcept;
   /// Makes an unexpanded cotangent full.
   void expand(Cotangent& c, SlotId operand);
-  void differentiate(Instruction& instruction);
+  /// Hands a result's cotangent on to the operands. @returns whether there was one
+  bool differentiate(Instruction& instruction);
   /// Executes the pending call into a destination, or into memory of its own when there is none.
   void run_pending(const View* destination, Write write);
   void drop_pending(Instruction& call) noexcept;

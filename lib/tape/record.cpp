@@ -37,7 +37,7 @@ Var record(const OpInfo& op, const void* attributes, std::span<const Arg> x) {
   TapeCore& core = Access::live_core(*x[0]);
   Pass* const pass = core.pass;
   if (pass) pass->flush();
-  const Frame frame(core, "the kernel of ", op.name);
+  const Frame frame(core, "the kernel of ", op.name, !op.built_in);
 
   const Scratch<ConstView> view_room(x.size());
   const Scratch<SlotId> slot_room(x.size());
@@ -93,6 +93,7 @@ void run_aside(const Var& anchor, const char* what, const char* name, void (*bod
   TapeCore& core = Access::live_core(anchor);
   const Callback callback(core, what, name);
   body(context);
+  core.require_alive(name);
 }
 
 }  // namespace detail

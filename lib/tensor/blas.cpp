@@ -1,4 +1,4 @@
-// The start-up repair of OpenBLAS. The functions it needs are private to OpenBLAS or missing in other BLAS
+// Prepares OpenBLAS at start-up. The functions for it are private to OpenBLAS or missing in other BLAS
 // libraries, so all are looked up at run time.
 #include "xgrad/tensor/blas.hpp"
 
@@ -30,8 +30,7 @@ std::string core_name() {
   return core ? core() : "";
 }
 
-/// The core type that this processor deserves, or "" when the one in use is good enough or not known to be
-/// bad.
+/// The core type to use instead of `core` on this processor, or "" when `core` is not known to be bad.
 std::string better_core([[maybe_unused]] std::string_view core) {
 #if defined(__x86_64__)
   // The cores of OpenBLAS 0.3 without AVX2 kernels.
@@ -49,7 +48,7 @@ std::string better_core([[maybe_unused]] std::string_view core) {
 #endif
 }
 
-/// A product large enough to run the real kernels, against the definition.
+/// Compares a product that is large enough to run the real kernels with the definition.
 bool multiplies_correctly() {
   constexpr int n = 37;
   std::array<float, n * n> a, b, c;
@@ -80,7 +79,7 @@ bool choose_core(const std::string& core) {
   return true;
 }
 
-/// The library that the build has given products to, or "" for OpenBLAS.
+/// The library that computes products in this build, or "" for OpenBLAS.
 std::string products_library() {
 #if defined(XGRAD_GEMM_ONEDNN)
   const dnnl_version_t* v = dnnl_version();

@@ -10,25 +10,6 @@
 
 namespace xgrad::detail {
 
-/// Calls f.operator()<T>() for whichever element type.
-template <class F>
-void dispatch_any(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::float32:
-      return f.template operator()<float>();
-    case DType::float64:
-      return f.template operator()<double>();
-    case DType::int32:
-      return f.template operator()<std::int32_t>();
-    case DType::int64:
-      return f.template operator()<std::int64_t>();
-    case DType::uint8:
-      return f.template operator()<std::uint8_t>();
-    case DType::boolean:
-      return f.template operator()<bool>();
-  }
-}
-
 /// out[i] (= or +=) in[i * step] for i below n.
 template <class T>
 void put_run(const T* in, std::int64_t step, T* out, std::int64_t n, Write write) {

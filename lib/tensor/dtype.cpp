@@ -1,3 +1,4 @@
+// The names of dtypes.
 #include "xgrad/tensor/dtype.hpp"
 
 #include <ostream>

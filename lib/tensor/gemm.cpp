@@ -1,3 +1,4 @@
+// Products and triangular systems by BLAS, cut into blocks for the threads.
 #include "lib/tensor/gemm.hpp"
 
 #include <cblas.h>
@@ -20,8 +21,8 @@ namespace xgrad {
 namespace {
 
 #ifdef XGRAD_GEMM_ONEDNN
-/// Has oneDNN, where it runs on OpenMP, work on the calling thread alone while this lives. Which OpenMP that
-/// is, oneDNN alone knows: its functions are looked up at run time.
+/// Restricts oneDNN, where it runs on OpenMP, to the calling thread while this lives. Only oneDNN knows which
+/// OpenMP that is, so its functions are looked up at run time.
 class OneOpenMPThread {
  public:
   OneOpenMPThread() : before_(get && set ? get() : 1) {
@@ -40,58 +41,58 @@ class OneOpenMPThread {
   int before_;
 };
 
-void blas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, float alpha, const float* a,
-               int lda, const float* b, int ldb, float beta, float* c, int ldc) {
+void onednn_gemm(CBLAS_ORDER order, CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, float alpha,
+                 const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc) {
   const OneOpenMPThread one;
   const auto flag = [](CBLAS_TRANSPOSE t) { return t == CblasTrans ? 'T' : 'N'; };
   if (dnnl_sgemm(flag(ta), flag(tb), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) == dnnl_success) return;
-  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
-#else
-void blas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, float alpha, const float* a,
-               int lda, const float* b, int ldb, float beta, float* c, int ldc) {
-  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  cblas_sgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 #endif
-void blas_gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, double alpha, const double* a,
-               int lda, const double* b, int ldb, double beta, double* c, int ldc) {
-  cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
 
-void blas_trsm(CBLAS_SIDE side, CBLAS_UPLO triangle, CBLAS_TRANSPOSE transpose, CBLAS_DIAG diagonal, int m,
-               int n, const float* a, int lda, float* b) {
-  cblas_strsm(CblasRowMajor, side, triangle, transpose, diagonal, m, n, 1, a, lda, b, n);
-}
-void blas_trsm(CBLAS_SIDE side, CBLAS_UPLO triangle, CBLAS_TRANSPOSE transpose, CBLAS_DIAG diagonal, int m,
-               int n, const double* a, int lda, double* b) {
-  cblas_dtrsm(CblasRowMajor, side, triangle, transpose, diagonal, m, n, 1, a, lda, b, n);
-}
+/// BLAS's functions for T.
+template <class T>
+constexpr auto blas_gemm = cblas_dgemm;
+template <class T>
+constexpr auto blas_trsm = cblas_dtrsm;
+#ifdef XGRAD_GEMM_ONEDNN
+template <>
+constexpr auto blas_gemm<float> = onednn_gemm;
+#else
+template <>
+constexpr auto blas_gemm<float> = cblas_sgemm;
+#endif
+template <>
+constexpr auto blas_trsm<float> = cblas_strsm;
 
-/// C in blocks, cut at places that depend on the sizes alone: each block is the same single-threaded product
-/// whatever the number of threads, and so are its bits. Small products stay whole, others become four blocks
-/// or more of up to 512 x 256: cut smaller, or more across the rows, BLAS loses a tenth of its speed.
+/// Cuts C into blocks at places that depend on the sizes alone: each block is the same single-threaded
+/// product for any number of threads, and has the same bits. Small products stay whole, others become four or
+/// more blocks of up to 512 x 256: with smaller blocks, or more cuts across the rows, BLAS loses a tenth of
+/// its speed.
 struct Blocks {
   static constexpr std::int64_t kVector = 16;
   std::int64_t count_m = 1, count_n = 1, rows, columns;
 
   explicit Blocks(const GemmShape& s) : rows(s.m), columns(s.n) {
     constexpr std::int64_t kRows = 512, kColumns = 256, kEnough = 4;
-    constexpr double kWork = 8e6;  // of a block at least: about 0.1 ms
-    double work = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-    while ((count_m * count_n < kEnough || rows > kRows || columns > kColumns) && work >= 2 * kWork) {
+    constexpr double kWork = 8e6;  // the least work of a block: about 0.1 ms
+    double work = s.flops();
+    while ((count() < kEnough || rows > kRows || columns > kColumns) && work >= 2 * kWork) {
       const bool by_rows = rows > 2 * columns;
       if ((by_rows ? rows : columns) < 2 * kVector) break;
       (by_rows ? count_m : count_n) *= 2;
-      rows = piece(s.m, count_m), columns = piece(s.n, count_n);
+      rows = cut(s.m, count_m), columns = cut(s.n, count_n);
       work /= 2;
     }
   }
-  static std::int64_t piece(std::int64_t extent, std::int64_t count) {
+  std::int64_t count() const { return count_m * count_n; }
+  /// The extent of each of `count` blocks, a multiple of kVector.
+  static std::int64_t cut(std::int64_t extent, std::int64_t count) {
     return count == 1 ? extent : ((extent + count - 1) / count + kVector - 1) / kVector * kVector;
   }
 };
 
-/// Whether products in T have kernels that do not pack their operands first: OpenBLAS's for AVX-512.
+/// Whether BLAS has kernels for T that do not pack their operands: OpenBLAS has them for AVX-512.
 template <class T>
 bool has_small_kernels() {
 #if defined(XGRAD_GEMM_CBLAS)
@@ -108,21 +109,21 @@ bool has_small_kernels() {
 #endif
 }
 
-/// The parts of a block of C that small kernels make. OpenBLAS uses these up to 1e6 multiplications
+/// The tiles of a block of C that OpenBLAS's small kernels compute. It uses these up to 1e6 multiplications
 /// (kernel/x86_64/sgemm_small_kernel_permit_skylakex.c): where B stays in cache and is not transposed, a
-/// product in such parts takes 0.4 to 0.95 of the time of a whole one.
+/// product in such tiles takes 0.4 to 0.95 of the time of a whole one.
 template <class T>
-struct Parts {
+struct Tiles {
   std::int64_t rows, columns;
 
-  /// Of the block m x n of a product.
-  Parts(const GemmShape& s, std::int64_t m, std::int64_t n) : rows(m), columns(n) {
+  /// The tiles of a block m x n.
+  Tiles(const GemmShape& s, std::int64_t m, std::int64_t n) : rows(m), columns(n) {
     constexpr std::int64_t kMost = 1'000'000, kCache = 1 << 20, kRows = 32, kVector = 16;
     if (s.transpose_b || s.n * s.k * static_cast<std::int64_t>(sizeof(T)) >= kCache) return;
     if (m * n * s.k <= kMost || !has_small_kernels<T>()) return;
     const auto fit = [&] { return std::min(m, kMost / (columns * s.k)); };
     while (fit() < std::min(kRows, m) && columns > kVector) {
-      columns = Blocks::piece(columns, 2);
+      columns = Blocks::cut(columns, 2);
     }
     const std::int64_t step = fit() >= 4 * kVector ? 4 * kVector : kVector;
     if (fit() < m) rows = fit() / step * step;
@@ -130,16 +131,30 @@ struct Parts {
   }
 };
 
+}  // namespace
+
 template <class T>
-void run(const GemmShape& s, T alpha, const T* a, const T* b, T beta, T* c) {
-  if (s.m == 0 || s.n == 0) return;
+void gemm(const GemmShape& s, T alpha, std::type_identity_t<const T*> a, std::type_identity_t<const T*> b,
+          std::type_identity_t<T> beta, T* c, const GemmBatch& batch) {
+  const std::int64_t products = batch.size();
+  if (s.m == 0 || s.n == 0 || products == 0) return;
   const std::int64_t stride_a = s.stride_a ? s.stride_a : s.transpose_a ? s.m : s.k;
   const std::int64_t stride_b = s.stride_b ? s.stride_b : s.transpose_b ? s.k : s.n;
   const std::int64_t stride_c = s.stride_c ? s.stride_c : s.n;
+  // Calls body(a, b, c) for products of the batch.
+  const auto for_products = [&](std::int64_t first, std::int64_t count, auto&& body) {
+    batch.for_each_run(first, count, [&](const auto& at, std::int64_t n, const auto& step) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        body(a + (at[0] + i * step[0]), b + (at[1] + i * step[1]), c + (at[2] + i * step[2]));
+      }
+    });
+  };
   if (s.k == 0) {
-    for (std::int64_t i = 0; i < s.m; ++i, c += stride_c) {
-      for (std::int64_t j = 0; j < s.n; ++j) c[j] = beta == T(0) ? T(0) : beta * c[j];
-    }
+    for_products(0, products, [&](const T*, const T*, T* z) {
+      for (std::int64_t i = 0; i < s.m; ++i, z += stride_c) {
+        for (std::int64_t j = 0; j < s.n; ++j) z[j] = beta == T(0) ? T(0) : beta * z[j];
+      }
+    });
     return;
   }
   if (std::max({s.m, s.n, s.k, stride_a, stride_b, stride_c}) > INT_MAX) {
@@ -152,45 +167,48 @@ void run(const GemmShape& s, T alpha, const T* a, const T* b, T beta, T* c) {
   const auto lda = static_cast<int>(stride_a), ldb = static_cast<int>(stride_b),
              ldc = static_cast<int>(stride_c);
   const Blocks blocks(s);
-  parallel_for(blocks.count_m * blocks.count_n, [&](std::int64_t block) {
+  const auto compute_block = [&](std::int64_t block, const T* x, const T* y, T* z) {
     const std::int64_t i = block / blocks.count_n * blocks.rows, j = block % blocks.count_n * blocks.columns;
     if (i >= s.m || j >= s.n) return;
     const std::int64_t end_i = std::min(s.m, i + blocks.rows), end_j = std::min(s.n, j + blocks.columns);
-    const Parts<T> parts(s, end_i - i, end_j - j);
-    for (std::int64_t q = j; q < end_j; q += parts.columns) {
-      for (std::int64_t p = i; p < end_i; p += parts.rows) {
-        blas_gemm(ta, tb, static_cast<int>(std::min(parts.rows, end_i - p)),
-                  static_cast<int>(std::min(parts.columns, end_j - q)), k, alpha,
-                  a + (s.transpose_a ? p : p * stride_a), lda, b + (s.transpose_b ? q * stride_b : q), ldb,
-                  beta, c + p * stride_c + q, ldc);
+    const Tiles<T> tiles(s, end_i - i, end_j - j);
+    for (std::int64_t q = j; q < end_j; q += tiles.columns) {
+      for (std::int64_t p = i; p < end_i; p += tiles.rows) {
+        blas_gemm<T>(CblasRowMajor, ta, tb, static_cast<int>(std::min(tiles.rows, end_i - p)),
+                     static_cast<int>(std::min(tiles.columns, end_j - q)), k, alpha,
+                     x + (s.transpose_a ? p : p * stride_a), lda, y + (s.transpose_b ? q * stride_b : q), ldb,
+                     beta, z + p * stride_c + q, ldc);
       }
     }
+  };
+  // Threads share the blocks of all products; of products that are one block, several make a chunk.
+  constexpr double kChunk = 2e6;
+  const std::int64_t all = products * blocks.count();
+  const auto chunk =
+      blocks.count() > 1 ? std::int64_t{1} : static_cast<std::int64_t>(std::max(1.0, kChunk / s.flops()));
+  parallel_for((all + chunk - 1) / chunk, [&](std::int64_t i) {
+    const std::int64_t first = i * chunk, count = std::min(chunk, all - first);
+    for_products(first / blocks.count(), count,
+                 [&](const T* x, const T* y, T* z) { compute_block(first % blocks.count(), x, y, z); });
   });
 }
 
 template <class T>
-void run(const TriangularShape& s, const T* a, T* b) {
+void trsm(const TriangularShape& s, const T* a, T* b) {
   if (s.m == 0 || s.n == 0) return;
   if (std::max(s.m, s.n) > INT_MAX) {
     throw Error(detail::text("trsm: an extent of ", s.m, " x ", s.n, " is beyond BLAS's integers"));
   }
   blas_info();
   const auto m = static_cast<int>(s.m), n = static_cast<int>(s.n);
-  blas_trsm(s.right ? CblasRight : CblasLeft, s.upper ? CblasUpper : CblasLower,
-            s.transpose ? CblasTrans : CblasNoTrans, s.unit_diagonal ? CblasUnit : CblasNonUnit, m, n, a,
-            s.right ? n : m, b);
+  blas_trsm<T>(CblasRowMajor, s.right ? CblasRight : CblasLeft, s.upper ? CblasUpper : CblasLower,
+               s.transpose ? CblasTrans : CblasNoTrans, s.unit_diagonal ? CblasUnit : CblasNonUnit, m, n, 1,
+               a, s.right ? n : m, b, n);
 }
 
-}  // namespace
-
-void gemm(const GemmShape& shape, float alpha, const float* a, const float* b, float beta, float* c) {
-  run(shape, alpha, a, b, beta, c);
-}
-void gemm(const GemmShape& shape, double alpha, const double* a, const double* b, double beta, double* c) {
-  run(shape, alpha, a, b, beta, c);
-}
-
-void trsm(const TriangularShape& shape, const float* a, float* b) { run(shape, a, b); }
-void trsm(const TriangularShape& shape, const double* a, double* b) { run(shape, a, b); }
+template void gemm(const GemmShape&, float, const float*, const float*, float, float*, const GemmBatch&);
+template void gemm(const GemmShape&, double, const double*, const double*, double, double*, const GemmBatch&);
+template void trsm(const TriangularShape&, const float*, float*);
+template void trsm(const TriangularShape&, const double*, double*);
 
 }  // namespace xgrad

@@ -1,3 +1,4 @@
+// Chooses the kernels of the best instruction set that the processor has.
 #include "lib/tensor/kernels.hpp"
 
 #include <cstdlib>
@@ -8,15 +9,11 @@
 
 namespace xgrad::kernels {
 
-#define XGRAD_DECLARE_ISA(isa)                              \
-  namespace isa {                                           \
-  void fill_elementwise(Table<float>& f, Table<double>& d); \
-  void fill_reduce(Table<float>& f, Table<double>& d);      \
-  void fill_softmax(Table<float>& f, Table<double>& d);     \
-  void fill_normalize(Table<float>& f, Table<double>& d);   \
-  void fill_sliding(Table<float>& f, Table<double>& d);     \
-  void fill_random(Table<float>& f, Table<double>& d);      \
-  void fill_update(Table<float>& f, Table<double>& d);      \
+// The instruction sets, each with a lib/tensor/kernels/table.cpp of its own.
+#define XGRAD_DECLARE_ISA(isa) \
+  namespace isa {              \
+  template <class T>           \
+  void fill_table(Table<T>&);  \
   }
 XGRAD_DECLARE_ISA(baseline)
 #ifdef XGRAD_X86_KERNELS
@@ -32,9 +29,7 @@ struct Kernels {
   Table<double> d;
 
   Kernels() {
-#define XGRAD_USE_ISA(name)                                                                     \
-  isa = #name, name::fill_elementwise(f, d), name::fill_reduce(f, d), name::fill_softmax(f, d), \
-  name::fill_normalize(f, d), name::fill_sliding(f, d), name::fill_random(f, d), name::fill_update(f, d)
+#define XGRAD_USE_ISA(name) isa = #name, name::fill_table(f), name::fill_table(d)
 #ifdef XGRAD_X86_KERNELS
     const char* wanted = std::getenv("XGRAD_ISA");
     const std::string_view limit = wanted ? wanted : "avx512";

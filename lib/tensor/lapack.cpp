@@ -1,6 +1,6 @@
-// Through xtensor-blas's declarations of LAPACK rather than xt::linalg, which copies every matrix to a
-// column-major container and back, knows no batches, takes no 1 x 1 matrix to cholesky, and says what went
-// wrong only by throwing a std::runtime_error without the place.
+// Decompositions by LAPACK, through xtensor-blas's declarations of it. xt::linalg is not used: it copies
+// every matrix to a column-major container and back, knows no batches, refuses a 1 x 1 matrix in cholesky,
+// and reports errors as a std::runtime_error without the place.
 #include "lib/tensor/lapack.hpp"
 
 #include <xtensor-blas/xblas.hpp>
@@ -20,7 +20,7 @@
 namespace xgrad::lapack {
 namespace {
 
-/// An extent as LAPACK takes it; readies the library on the way.
+/// Converts an extent for LAPACK; prepares the library first.
 int extent(std::int64_t n) {
   if (n > INT_MAX) throw Error(detail::text("lapack: an extent of ", n, " is beyond LAPACK's integers"));
   blas_info();
@@ -32,7 +32,7 @@ bool is_finite(std::int64_t n, const T* a) {
   return std::all_of(a, a + n, [](T v) { return std::isfinite(v); });
 }
 
-/// Calls routine(work, size) twice: to ask how much room it wants, and with that room.
+/// Calls routine(work, size) twice: to ask for the size of its workspace, and with a workspace of that size.
 template <class T, class Routine>
 int with_room(Routine&& routine) {
   T wanted = 0;
@@ -83,8 +83,8 @@ T lu_sign(std::int64_t n, const T* lu, const T* pivots) {
   return sign;
 }
 
-// What was factored is A' = P L U, where P is the exchanges one after the other. By rows, the memory holds U'
-// below and on the diagonal, and above it L' with a diagonal of ones.
+// The factors are A' = P L U, where P is the exchanges one after the other. Read by rows, the memory holds U'
+// on and below the diagonal, and L', whose diagonal is ones, above it.
 template <class T>
 void lu_solve(std::int64_t n, std::int64_t columns, const T* lu, const T* pivots, bool transpose, T* b) {
   const auto exchange = [&](std::int64_t i) {

@@ -1,4 +1,4 @@
-// What scalar functions are made of, for plain numbers; batches and Vars bring their own under the same
+// The building blocks of scalar functions, for plain numbers. Batches and Vars have their own under the same
 // names.
 #pragma once
 
@@ -7,12 +7,12 @@
 
 namespace xgrad::functions {
 
-/// What the derivative of a function reads.
+/// Which values the derivative of a function reads.
 enum DerivativeReads { kNone = 0, kX = 1, kY = 2, kXY = 3, kZero = 4 };
 
 template <class T>
 concept Batched = requires { typename T::arch_type; };
-/// A number or a batch of them; what is neither is a Var.
+/// A number or a batch of numbers. Other arguments of scalar functions are Vars.
 template <class T>
 concept Numeric = std::floating_point<T> || Batched<T>;
 
@@ -44,7 +44,7 @@ template <std::floating_point T>
 T in_range(T x, double low, double high) {
   return x >= T(low) && x <= T(high) ? T(1) : T(0);
 }
-/// f of numbers; of batches lane by lane, where vector code would be inexact.
+/// f(x...) for numbers; batches apply f to each lane, where vector code would be inexact.
 template <class F, std::floating_point... T>
 auto lanewise(F f, T... x) {
   return f(x...);

@@ -1,3 +1,4 @@
+// Shape, its text, and broadcasting.
 #include "xgrad/tensor/shape.hpp"
 
 #include <ostream>

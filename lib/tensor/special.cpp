@@ -1,3 +1,4 @@
+// The gamma function's relatives, by series and recurrences.
 #include "lib/tensor/special.hpp"
 
 #include <math.h>  // lgamma_r
@@ -13,10 +14,10 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// What is left of x beyond the nearest integer, in [-1/2, 1/2].
+/// The distance of x from the nearest integer, in [-1/2, 1/2].
 double beyond_integer(double x) { return x - std::nearbyint(x); }
 
-/// digamma from its Taylor series about its positive root, for a relative error that stays small there.
+/// digamma by its Taylor series about its positive root: the relative error stays small there.
 double digamma_near_root(double x) {
   constexpr double kRoot = 1.4616321449683622, kRootRest = 9.549995429965697e-17;
   constexpr double kCoefficients[] = {0.96767224544762117,   -0.44276316898359211,   0.25849976095565101,
@@ -37,8 +38,9 @@ double leading_term(int n, double x) {
   return term;
 }
 
-/// n! (x^-s + (x+1)^-s + ...) for s = n + 1, n > 0 and x > 0: term by term up to a, the rest by Euler and
-/// Maclaurin's formula. Everything is in units of the first term, so that nothing overflows on the way.
+/// n! (x^-s + (x+1)^-s + ...) for s = n + 1, n > 0 and x > 0: term by term up to a, the remainder by the
+/// formula of Euler and Maclaurin. All terms are divided by the first one, so that nothing overflows on the
+/// way.
 double factorial_times_zeta(int n, double x) {
   if (std::isinf(x)) return 0;
   const double s = n + 1;

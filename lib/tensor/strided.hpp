@@ -1,4 +1,4 @@
-// Walking several tensors of different strides in step: what broadcasting, transposing and slicing come to.
+// LoopNest: walks several tensors of different strides in step, for broadcasting, transposing and slicing.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,8 @@
 
 namespace xgrad {
 
-/// Row-major strides of a contiguous tensor of shape `from`, seen as shape `to` by broadcasting: 0 on the
-/// axes along which it is repeated.
+/// The strides of a contiguous tensor of shape `from` broadcast to shape `to`: 0 on the axes along which it
+/// is repeated.
 inline std::array<std::int64_t, kMaxRank> broadcast_strides(const Shape& from, const Shape& to) {
   std::array<std::int64_t, kMaxRank> strides{};
   std::int64_t stride = 1;
@@ -22,13 +22,15 @@ inline std::array<std::int64_t, kMaxRank> broadcast_strides(const Shape& from, c
   return strides;
 }
 
-/// A loop nest over `rank` axes for K tensors; the axes are merged where all strides allow.
+/// A loop nest over `rank` axes for K tensors. Neighbouring axes are merged where all strides allow it.
 template <std::size_t K>
 struct LoopNest {
-  int rank = 0;
-  std::array<std::int64_t, kMaxRank> extents{};
-  std::array<std::array<std::int64_t, kMaxRank>, K> strides{};
+  int rank = 0;  // at least 1 once constructed; what lies beyond it in the arrays has no value
+  std::array<std::int64_t, kMaxRank> extents;
+  std::array<std::array<std::int64_t, kMaxRank>, K> strides;
 
+  /// One run of one element.
+  LoopNest() { make_single(); }
   LoopNest(const Shape& shape, const std::array<std::array<std::int64_t, kMaxRank>, K>& given) {
     for (int axis = 0; axis < shape.rank(); ++axis) {
       const auto a = static_cast<std::size_t>(axis);
@@ -42,7 +44,7 @@ struct LoopNest {
       extents[r] = merge ? extents[r] * shape[axis] : shape[axis];
       for (std::size_t k = 0; k < K; ++k) strides[k][r] = given[k][a];
     }
-    if (rank == 0) rank = 1, extents[0] = 1;
+    if (rank == 0) make_single();
   }
 
   std::int64_t size() const {
@@ -51,14 +53,14 @@ struct LoopNest {
     return n;
   }
 
-  /// Calls body(offsets, n, steps) for every run along the innermost axis: where each tensor's run starts,
-  /// how long it is, and each tensor's step along it.
+  /// Calls body(offsets, n, steps) for every run along the innermost axis: the offset of each tensor's first
+  /// element, the length of the run, and each tensor's step along it.
   template <class Body>
   void for_each_run(Body&& body) const {
     for_each_run(0, size(), body);
   }
-  /// The same for `count` elements from element `begin` on, counted in the order of the loops; the first run
-  /// and the last may be parts of one.
+  /// The same for `count` elements from element `begin` on, in the order of the loops. The first and the last
+  /// run may be incomplete.
   template <class Body>
   void for_each_run(std::int64_t begin, std::int64_t count, Body&& body) const {
     if (count == 0) return;
@@ -84,6 +86,12 @@ struct LoopNest {
         index[axis] = 0;
       }
     }
+  }
+
+ private:
+  void make_single() {
+    rank = 1, extents[0] = 1;
+    for (auto& s : strides) s[0] = 0;
   }
 };
 

@@ -27,29 +27,21 @@ struct CumulativeSum {
 
   TensorType infer(Operands x) const {
     if (x[0].shape().rank() == 0) throw ShapeError("cumulative_sum: x must not be a scalar");
-    return {x[0].dtype, x[0].shape()};
+    return {require_floating(name, x), x[0].shape()};
   }
+  template <class T>  // float or double
   void eval(Operands x, View y, Write write) const {
-    if (x[0].dtype == DType::float32) {
-      add_up(x[0].as<float>(), y.as<float>(), y.shape(), write);
-    } else {
-      add_up(x[0].as<double>(), y.as<double>(), y.shape(), write);
-    }
-  }
-  void vjp(Backward& b) const { b.dx(0) += apply(CumulativeSum{!from_the_end}, b.dy()); }
-
-  template <class T>
-  void add_up(const T* x, T* y, const Shape& shape, Write write) const {
-    const std::int64_t n = shape[shape.rank() - 1];
-    for (std::int64_t start = 0; start < shape.size(); start += n) {
+    const std::int64_t n = y.shape()[y.shape().rank() - 1];
+    for (std::int64_t start = 0; start < y.size(); start += n) {
       T sum = 0;
       for (std::int64_t k = 0; k < n; ++k) {
         const std::int64_t i = start + (from_the_end ? n - 1 - k : k);
-        sum += x[i];
-        y[i] = write == Write::assign ? sum : y[i] + sum;
+        sum += x[0].as<T>()[i];
+        store(y.as<T>()[i], sum, write);
       }
     }
   }
+  void vjp(Backward& b) const { b.dx(0) += apply(CumulativeSum{!from_the_end}, b.dy()); }
 };
 
 Var cumulative_sum(const Var& x) { return apply(CumulativeSum{false}, x); }

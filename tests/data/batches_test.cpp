@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "xgrad/support/error.hpp"
@@ -22,6 +23,15 @@ std::vector<std::int32_t> all_rows(const Batches& batches) {
 }  // namespace
 
 static_assert(std::forward_iterator<Batches::Iterator>);
+
+// Rows and iterators of a temporary would dangle.
+template <class B>
+concept GivesRows = requires(B&& b) { std::forward<B>(b)[0]; };
+template <class B>
+concept GivesIterators =
+    requires(B&& b) { std::forward<B>(b).begin(); } || requires(B&& b) { std::forward<B>(b).end(); };
+static_assert(GivesRows<const Batches&> && !GivesRows<Batches> && !GivesRows<const Batches>);
+static_assert(GivesIterators<const Batches&> && !GivesIterators<Batches> && !GivesIterators<const Batches>);
 
 TEST_CASE("batches: in order at first, the last one ragged") {
   const Batches batches(7, 3);
@@ -68,6 +78,7 @@ TEST_CASE("batches: errors") {
   CHECK_THROWS_WITH_AS(Batches(-1, 5), "batches: count -1 is not in 0 to 2147483647", Error);
   CHECK_THROWS_WITH_AS(Batches(std::int64_t{1} << 31, 5),
                        "batches: count 2147483648 is not in 0 to 2147483647", Error);
-  CHECK_THROWS_WITH_AS(Batches(7, 3)[3], "batches: batch 3 is out of range for 3 batches", Error);
-  CHECK_THROWS_WITH_AS(Batches(7, 3)[-1], "batches: batch -1 is out of range for 3 batches", Error);
+  const Batches batches(7, 3);
+  CHECK_THROWS_WITH_AS(batches[3], "batches: batch 3 is out of range for 3 batches", Error);
+  CHECK_THROWS_WITH_AS(batches[-1], "batches: batch -1 is out of range for 3 batches", Error);
 }

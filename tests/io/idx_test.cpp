@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include "tests/io/temporary_files.hpp"
 #include "xgrad/support/error.hpp"
@@ -87,6 +89,13 @@ TEST_CASE("idx: every element type comes in host byte order") {
   CHECK(f64.as<double>().size() == 1);
   CHECK(f64.as<double>()[0] == -2.5);
   CHECK_THROWS_WITH_AS(f64.as<float>(), "idx: elements of type f32 asked of a file of f64", DTypeError);
+}
+
+TEST_CASE("idx: elements of a temporary file are a copy") {
+  const auto elements = read_bytes(idx_bytes(0x0b, {2}, {0x01, 0x02, 0xff, 0xfe})).as<std::int16_t>();
+  static_assert(std::is_same_v<decltype(elements), const std::vector<std::int16_t>>);
+  CHECK(elements == std::vector<std::int16_t>{258, -2});
+  CHECK_THROWS_AS(read_bytes(kSmall).as<float>(), DTypeError);
 }
 
 TEST_CASE("idx: 1 to 8 dimensions, empty ones included") {

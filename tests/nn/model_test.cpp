@@ -1,5 +1,6 @@
 // Models: visiting, Sequential, penalties, and whole training runs.
 #include <optional>
+#include <type_traits>
 
 #include "tests/tape/helpers.hpp"
 #include "xgrad/nn/layers.hpp"
@@ -83,6 +84,9 @@ TEST_CASE("model: add makes a Sequential longer") {
   CHECK(net.size() == 3);
   CHECK(nn::parameters(net).size() == 2);
   nn::Sequential moved = std::move(net);
+  nn::Sequential chained = nn::Sequential().add(nn::ReLU{}).add(nn::Tanh{});
+  static_assert(std::is_same_v<decltype(nn::Sequential().add(nn::ReLU{})), nn::Sequential>);
+  CHECK(chained.size() == 2);
   Tape tape;
   CHECK(moved(tape.constant(xt::xarray<float>{{1, 2}})).shape() == Shape{1, 3});
 }

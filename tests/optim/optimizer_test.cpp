@@ -2,6 +2,7 @@
 #include "xgrad/optim/optimizer.hpp"
 
 #include <optional>
+#include <type_traits>
 
 #include "tests/tape/helpers.hpp"
 
@@ -234,6 +235,9 @@ TEST_CASE("optimizers: they outlive the model's own handles") {
   sgd.reset();
   moved.step();
   CHECK(value_of(moved.parameters()[0]) == Values{0});
+  const auto parameters = std::move(moved).parameters();  // not a reference into what is gone
+  static_assert(std::is_same_v<decltype(parameters), const std::vector<Parameter>>);
+  CHECK(value_of(parameters[0]) == Values{0});
 }
 
 namespace {

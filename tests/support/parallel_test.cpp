@@ -1,3 +1,4 @@
+// parallel_for, parallel_chunks, set_num_threads, and what a forked child has of them.
 #include "lib/support/parallel.hpp"
 
 #include <doctest/doctest.h>
@@ -58,7 +59,7 @@ TEST_CASE("parallel_for: each index once (threads)") {
   }
 }
 
-TEST_CASE("parallel_for: what the pieces wrote is there when it returns (threads)") {
+TEST_CASE("parallel_for: what the calls wrote is there when it returns (threads)") {
   const Threads set(4);
   for (int round = 0; round < 500; ++round) {
     std::vector<std::int64_t> out(50, -1);  // not atomic
@@ -104,9 +105,9 @@ TEST_CASE("set_num_threads: again and again, up and down, and what it refuses (t
   CHECK(each_once(10));
 }
 
-TEST_CASE("parallel_pieces: cut at the same places for every number of threads (threads)") {
-  for (std::int64_t n : {std::int64_t{0}, std::int64_t{1}, 2 * kPiece - 1, 2 * kPiece, 5 * kPiece + 7}) {
-    for (std::int64_t each : {std::int64_t{1}, std::int64_t{100}, 3 * kPiece}) {
+TEST_CASE("parallel_chunks: cut at the same places for every number of threads (threads)") {
+  for (std::int64_t n : {std::int64_t{0}, std::int64_t{1}, 2 * kGrain - 1, 2 * kGrain, 5 * kGrain + 7}) {
+    for (std::int64_t each : {std::int64_t{1}, std::int64_t{100}, 3 * kGrain}) {
       if (each > 1 && n > 1) n = std::min<std::int64_t>(n, 1000);
       CAPTURE(n);
       CAPTURE(each);
@@ -114,21 +115,21 @@ TEST_CASE("parallel_pieces: cut at the same places for every number of threads (
       for (int threads : {1, 2, 4}) {
         const Threads set(threads);
         std::mutex mutex;
-        std::vector<std::pair<std::int64_t, std::int64_t>> pieces;
-        parallel_pieces(n, each, [&](std::int64_t begin, std::int64_t count) {
+        std::vector<std::pair<std::int64_t, std::int64_t>> chunks;
+        parallel_chunks(n, each, [&](std::int64_t begin, std::int64_t count) {
           const std::lock_guard lock(mutex);
-          pieces.emplace_back(begin, count);
+          chunks.emplace_back(begin, count);
         });
-        std::sort(pieces.begin(), pieces.end());
+        std::sort(chunks.begin(), chunks.end());
         std::int64_t end = 0;
-        for (const auto& [begin, count] : pieces) {
+        for (const auto& [begin, count] : chunks) {
           CHECK(begin == end);
           end += count;
         }
         CHECK(end == n);
-        CHECK((pieces.size() == 1) == (n < 2 || n * each < 2 * kPiece));
-        if (threads == 1) one = pieces;
-        CHECK(pieces == one);
+        CHECK((chunks.size() == 1) == (n < 2 || n * each < 2 * kGrain));
+        if (threads == 1) one = chunks;
+        CHECK(chunks == one);
       }
     }
   }

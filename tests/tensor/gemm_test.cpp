@@ -1,3 +1,4 @@
+// gemm and its batches against the definition, and the same bits for any number of threads.
 #include "lib/tensor/gemm.hpp"
 
 #include <doctest/doctest.h>
@@ -177,6 +178,132 @@ TEST_CASE_TEMPLATE("gemm: rows apart", T, float, double) {
         CHECK(static_cast<double>(c[at]) ==
               doctest::Approx(expected[static_cast<std::size_t>(row * s.n + column)]).epsilon(1e-5));
       }
+    }
+  }
+}
+
+namespace {
+
+/// Matrices of m x k, k x n and m x n at the strides of a batch, and the batch's products by the definition.
+template <class T>
+struct BatchCase {
+  GemmShape shape;
+  GemmBatch batch;
+  std::vector<T> a, b, c;
+
+  BatchCase(Generator& random, const GemmShape& s, const GemmBatch& given) : shape(s), batch(given) {
+    std::int64_t ends[3] = {};  // behind the first elements of the last matrices
+    batch.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
+      for (std::size_t i = 0; i < 3; ++i) ends[i] = std::max(ends[i], at[i] + (n - 1) * step[i]);
+    });
+    a = random_matrix<T>(random, ends[0] + s.m * s.k);
+    b = random_matrix<T>(random, ends[1] + s.k * s.n);
+    c = random_matrix<T>(random, ends[2] + s.m * s.n);
+  }
+
+  /// Calls body(offsets of a, b and c) for each product.
+  template <class Body>
+  void for_products(Body&& body) const {
+    batch.for_each_run([&](const auto& at, std::int64_t n, const auto& step) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        body(at[0] + i * step[0], at[1] + i * step[1], at[2] + i * step[2]);
+      }
+    });
+  }
+  std::vector<double> expected(double beta) const {
+    std::vector<double> result(c.begin(), c.end());
+    for_products([&](std::int64_t p, std::int64_t q, std::int64_t r) {
+      const auto part = [](const std::vector<T>& v, std::int64_t first, std::int64_t n) {
+        return std::vector<T>(v.begin() + first, v.begin() + first + n);
+      };
+      const auto product = naive(shape, 1, part(a, p, shape.m * shape.k), part(b, q, shape.k * shape.n), beta,
+                                 part(c, r, shape.m * shape.n));
+      std::copy(product.begin(), product.end(), result.begin() + r);
+    });
+    return result;
+  }
+  /// The batch in one call, and product by product.
+  std::vector<T> in_one_call(T beta) const {
+    std::vector<T> result = c;
+    gemm(shape, T(1), a.data(), b.data(), beta, result.data(), batch);
+    return result;
+  }
+  std::vector<T> one_by_one(T beta) const {
+    std::vector<T> result = c;
+    for_products([&](std::int64_t p, std::int64_t q, std::int64_t r) {
+      gemm(shape, T(1), a.data() + p, b.data() + q, beta, result.data() + r);
+    });
+    return result;
+  }
+};
+
+template <class T>
+void check_close(const std::vector<T>& found, const std::vector<double>& expected, double tolerance) {
+  REQUIRE(found.size() == expected.size());
+  std::size_t close = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    close += std::abs(static_cast<double>(found[i]) - expected[i]) <= tolerance;
+  }
+  CHECK(close == found.size());
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("gemm: against the definition, batches", T, float, double) {
+  Generator random(4);
+  for (int round = 0; round < 60; ++round) {
+    const auto extent = [&] { return static_cast<std::int64_t>(1 + random.below(12)); };
+    GemmShape s{extent(), extent(), extent(), random.below(2) == 1, random.below(2) == 1};
+    if (round % 15 == 0) s.k = 0;
+    const std::int64_t outer = extent(), inner = extent(), gap = round % 3;
+    const std::int64_t x = s.m * s.k + gap, y = s.k * s.n + gap, z = s.m * s.n + gap;
+    CAPTURE(round);
+    for (const GemmBatch& batch : {
+             GemmBatch(Shape{inner}, {{{x}, {y}, {z}}}),
+             GemmBatch(Shape{inner}, {{{0}, {y}, {z}}}),  // one A for all
+             GemmBatch(Shape{inner}, {{{x}, {0}, {z}}}),
+             GemmBatch(Shape{inner}, {{{0}, {0}, {z}}}),
+             GemmBatch(Shape{outer, inner}, {{{inner * x, x}, {inner * y, y}, {inner * z, z}}}),
+             GemmBatch(Shape{outer, inner}, {{{0, x}, {y, 0}, {inner * z, z}}}),  // every A by every B
+             GemmBatch(Shape{outer, inner}, {{{x, outer * x}, {y, 0}, {z, outer * z}}}),
+         }) {
+      const BatchCase<T> products(random, s, batch);
+      for (const T beta : {T(0), T(1), T(-0.5)}) {
+        const auto found = products.in_one_call(beta);
+        check_close(found, products.expected(static_cast<double>(beta)), sizeof(T) == 4 ? 2e-5 : 1e-13);
+        CHECK(found == products.one_by_one(beta));
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm: empty batches") {
+  float c = 42;
+  for (const Shape& extents : {Shape{0}, Shape{3, 0}, Shape{0, 3}}) {
+    gemm({1, 1, 1}, 1.0f, nullptr, nullptr, 0.0f, &c, GemmBatch(extents, {}));
+    gemm({1, 1, 0}, 1.0f, nullptr, nullptr, 0.0f, &c, GemmBatch(extents, {}));
+  }
+  CHECK(c == 42);
+}
+
+TEST_CASE_TEMPLATE("gemm: batches have the same bits for any number of threads (threads)", T, float, double) {
+  Generator random(5);
+  const GemmShape small{40, 30, 60}, one_block{100, 31, 700}, blocks{300, 200, 260},
+      transposed{257, 300, 201, true};
+  for (const GemmShape& s : {small, one_block, blocks, transposed}) {
+    const std::int64_t x = s.m * s.k, y = s.k * s.n, z = s.m * s.n;
+    for (const GemmBatch& batch :
+         {GemmBatch(Shape{7}, {{{x}, {y}, {z}}}), GemmBatch(Shape{7}, {{{x}, {0}, {z}}}),
+          GemmBatch(Shape{3, 5}, {{{x, 0}, {0, y}, {5 * z, z}}})}) {
+      const BatchCase<T> products(random, s, batch);
+      set_num_threads(1);
+      const auto one = products.one_by_one(T(1));
+      check_close(one, products.expected(1), sizeof(T) == 4 ? 1e-3 : 1e-12);
+      for (int threads : {1, 2, 4}) {
+        set_num_threads(threads);
+        CHECK(products.in_one_call(T(1)) == one);
+      }
+      set_num_threads(1);
     }
   }
 }

@@ -236,12 +236,14 @@ TEST_CASE_TEMPLATE("kernels: maps of every length", T, float, double) {
              [&](T* z, Write write) { mul[kernels::kVectorScalar](x.data(), &scalar, z, n, write); });
     check<T>(map([](double, double b) { return -1.25 * b; }), kTolerance<T>,
              [&](T* z, Write write) { mul[kernels::kScalarVector](&scalar, y.data(), z, n, write); });
-    const Tanh f;
-    check<T>(map([](double a, double) { return std::tanh(a); }), kTolerance<T> * 4,
-             [&](T* z, Write write) { table.unary[UnaryList::index_of<Tanh>()](&f, x.data(), z, n, write); });
+    const HyperbolicTangent f;
+    check<T>(map([](double a, double) { return std::tanh(a); }), kTolerance<T> * 4, [&](T* z, Write write) {
+      table.unary[UnaryList::index_of<HyperbolicTangent>()](&f, x.data(), z, n, write);
+    });
     check<T>(map([](double a, double b) { return a - a * b * b; }), kTolerance<T> * 4,
              [&](T* z, Write write) {
-               table.unary_grad[UnaryList::index_of<Tanh>()](&f, x.data(), nullptr, y.data(), z, n, write);
+               table.unary_grad[UnaryList::index_of<HyperbolicTangent>()](&f, x.data(), nullptr, y.data(), z,
+                                                                          n, write);
              });
     check<T>(map([](double a, double) { return 3 * std::exp(a - 0.5); }), kTolerance<T> * 4,
              [&](T* z, Write write) { table.exp_minus(x.data(), T(0.5), T(3), z, n, write); });

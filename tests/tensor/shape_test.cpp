@@ -2,9 +2,17 @@
 
 #include <doctest/doctest.h>
 
+#include <utility>
+
 #include "xgrad/support/error.hpp"
 
 using namespace xgrad;
+
+// Iterators of a temporary would dangle.
+template <class S>
+concept GivesIterators =
+    requires(S&& s) { std::forward<S>(s).begin(); } || requires(S&& s) { std::forward<S>(s).end(); };
+static_assert(GivesIterators<const Shape&> && !GivesIterators<Shape> && !GivesIterators<const Shape>);
 
 TEST_CASE("shape: rank, size and text") {
   CHECK(Shape{}.size() == 1);

@@ -1,4 +1,4 @@
-// Batches cuts the rows of a data set into batches, in an order that can be shuffled again and again.
+// Batches: the rows of a data set in batches, in an order that can be shuffled for each epoch.
 //
 //     Batches batches(train.size(), 50);
 //     for (int epoch = 0; epoch < 10; ++epoch) {
@@ -26,16 +26,19 @@ class Batches {
   /// In order until `shuffle` is called. @throws Error unless 0 <= count < 2^31 and batch_size >= 1.
   Batches(std::int64_t count, std::int64_t batch_size);
 
-  /// Puts all rows in a random order, which depends on the state of the generator alone.
+  /// Puts all rows into a random order that depends on the state of the generator alone.
   void shuffle(Generator& generator);
 
   /// How many batches there are.
   std::int64_t size() const { return (std::ssize(rows_) + batch_size_ - 1) / batch_size_; }
   /// The rows of batch `i`, valid until the next shuffle changes them. @throws Error unless 0 <= i < size().
-  std::span<const std::int32_t> operator[](std::int64_t i) const;
+  std::span<const std::int32_t> operator[](std::int64_t i) const&;
+  std::span<const std::int32_t> operator[](std::int64_t i) const&& = delete;  // the rows would dangle
 
-  Iterator begin() const;
-  Iterator end() const;
+  Iterator begin() const&;
+  Iterator end() const&;
+  Iterator begin() const&& = delete;
+  Iterator end() const&& = delete;
 
  private:
   std::vector<std::int32_t> rows_;
@@ -67,7 +70,7 @@ class Batches::Iterator {
   std::int64_t i_ = 0;
 };
 
-inline Batches::Iterator Batches::begin() const { return {this, 0}; }
-inline Batches::Iterator Batches::end() const { return {this, size()}; }
+inline Batches::Iterator Batches::begin() const& { return {this, 0}; }
+inline Batches::Iterator Batches::end() const& { return {this, size()}; }
 
 }  // namespace xgrad::data

@@ -1,6 +1,6 @@
-// Handwritten-looking digits that the program draws itself, for when there is no data set at hand. Each
-// digit is a few pen strokes whose control points tremble, carried through a random affine warp and a
-// gentle wave, and inked with a soft-edged pen of random width on noisy paper.
+// draw_digits: images that look like handwritten digits, for programs without a data set. Each digit is a few
+// pen strokes whose control points tremble, distorted by a random affine map and a gentle wave, and drawn
+// with a soft-edged pen of random width on noisy paper.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace xgrad::data {
 
-/// `count` images of 28 x 28 with labels 0 to 9 in random order, each label as often as the others (give or
-/// take one). Equal seeds draw equal digits. 10,000 take about 0.2 seconds.
+/// `count` images of 28 x 28 with labels 0 to 9 in random order; the counts of any two labels differ by at
+/// most one. Equal seeds draw equal digits. 10,000 take about 0.2 seconds.
 /// @throws Error for a negative count.
 ImageSet draw_digits(std::int64_t count, std::uint64_t seed);
 

@@ -1,4 +1,4 @@
-// ImageSet: labelled grey images, kept as bytes until a batch is made of them.
+// ImageSet: labelled grey images, as bytes.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace xgrad::data {
 
-/// Images of one size with a class each. A set of 60,000 images of 28 x 28 takes 47 MB.
+/// Images of one size, each with a class. A set of 60,000 images of 28 x 28 takes 47 MB.
 struct ImageSet {
   std::vector<std::uint8_t> pixels;  ///< [size, height, width], row-major, 0 is the background
   std::vector<std::uint8_t> labels;  ///< [size]

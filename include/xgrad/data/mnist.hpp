@@ -1,5 +1,5 @@
-// MNIST and the data sets that took over its file names and shapes (Fashion-MNIST, KMNIST): four IDX files
-// in one folder, each plain (`train-images-idx3-ubyte`) or compressed (`train-images-idx3-ubyte.gz`).
+// Loads MNIST and the data sets with its file names and shapes (Fashion-MNIST, KMNIST): four IDX files in one
+// folder, each plain (`train-images-idx3-ubyte`) or compressed (`train-images-idx3-ubyte.gz`).
 #pragma once
 
 #include <filesystem>
@@ -16,16 +16,17 @@ struct Mnist {
   int classes = 10;
 };
 
-/// Reads the four files of a folder; of a plain and a compressed file the plain one is taken.
+/// Reads the four files of a folder. Where a file is there both plain and compressed, it reads the plain one.
 /// @throws IoError naming the file, the offset, what was expected and what was found, when a file is
 ///   missing or damaged, holds no images, or does not fit the others, or a label is not 0 to 9.
 Mnist load_mnist(const std::filesystem::path& folder);
 
-/// Where MNIST is looked for, in order: `$XGRAD_DATA`, then the cache, `$XDG_CACHE_HOME/xgrad/mnist` or
-/// `$HOME/.cache/xgrad/mnist`. What the environment does not name is left out.
+/// The folders to look for MNIST in, in order: `$XGRAD_DATA`, then the cache, `$XDG_CACHE_HOME/xgrad/mnist`
+/// or
+/// `$HOME/.cache/xgrad/mnist`. A folder whose variable is not set is left out.
 std::vector<std::filesystem::path> mnist_folders();
 
-/// The first of `mnist_folders()` that has all four files, sound or not.
+/// The first of `mnist_folders()` that has all four files; their contents are not checked.
 std::optional<std::filesystem::path> find_mnist();
 
 }  // namespace xgrad::data

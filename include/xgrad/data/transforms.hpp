@@ -1,5 +1,5 @@
-// From the bytes of a data set to the tensors of a batch: scaled pixels, labels, one-hot rows. The results
-// go into borrowed views, so that a training loop can use the same buffers for every batch.
+// Makes the tensors of a batch from the bytes of a data set: scaled pixels, labels, one-hot rows. The results
+// go into views, so that a training loop can use the same memory for every batch.
 #pragma once
 
 #include <cstddef>
@@ -11,19 +11,18 @@
 
 namespace xgrad::data {
 
-/// The range of pixels that scaling maps to [0, 1]. Fit it on the training set and use it on the test set
-/// too.
+/// The range of pixel values that scaling maps to [0, 1]. Fit it to the training set, and use it for the test
+/// set too.
 struct MinMax {
   double min = 0;
   double max = 255;
 
-  /// The smallest and the largest value. @throws Error when there are none, or all are equal: a set
-  /// without contrast has nothing to learn from, and no range to divide by.
+  /// The smallest and the largest value. @throws Error when there are no values or all are equal.
   static MinMax fit(std::span<const std::uint8_t> values);
 };
 
 /// Scales the rows of a batch: out[i, j] = (pixels[rows[i], j] - min) / (max - min), each operation rounded
-/// in the dtype of `out`. What lies outside the range goes outside [0, 1].
+/// in the dtype of `out`. Values outside the range are mapped outside [0, 1].
 /// @param pixels [any, features]
 /// @param out [rows, features], float32 or float64
 /// @throws ShapeError when `pixels` is not whole rows, `out` has another shape or a row does not exist;
@@ -41,10 +40,10 @@ void gather_labels(std::span<const std::uint8_t> labels, std::span<const std::in
 /// @throws ShapeError when `out` has another shape; DTypeError when it is not floating; Error when a label
 ///   is not 0 to classes - 1. Nothing is written then.
 void one_hot(std::span<const std::uint8_t> labels, std::int64_t classes, View out);
-/// The same for labels as `gather_labels` gives them.
+/// The same for the labels that `gather_labels` writes.
 void one_hot(std::span<const std::int64_t> labels, std::int64_t classes, View out);
 
-/// The one-hot rows as an array of their own, [labels, classes].
+/// The one-hot rows as a new array, [labels, classes].
 inline xt::xarray<float> one_hot(std::span<const std::uint8_t> labels, std::int64_t classes) {
   const Shape shape{static_cast<std::int64_t>(labels.size()), classes};
   auto rows = xt::xarray<float>::from_shape({labels.size(), static_cast<std::size_t>(classes)});

@@ -1,7 +1,7 @@
 // IDX, the file format of MNIST: two zero bytes, a type byte, the number of dimensions, the extents as
-// big-endian u32, then the elements, big-endian and row-major. Files may be gzip-compressed; that is seen
-// in the first two bytes, not in the name. The reader is strict: a file is exactly what its header
-// promises, or an IoError that says where it is not.
+// big-endian u32, then the elements, big-endian and row-major. Files may be gzip-compressed; the first two
+// bytes tell, not the name. The reader is strict: a file that is not exactly what its header says is an
+// IoError, which names the place.
 #pragma once
 
 #include <cstddef>
@@ -56,17 +56,22 @@ constexpr IdxType idx_type_of() {
   }
 }
 
-/// What an IDX file holds.
+/// The contents of an IDX file.
 struct IdxFile {
   IdxType type = IdxType::u8;
   Shape extents;                   ///< 1 to 8 dimensions, any of which may be 0
   std::vector<std::uint8_t> data;  ///< the elements, row-major, in the byte order of this machine
 
-  /// The elements. @throws DTypeError when the file holds another type than T.
+  /// The elements; of a temporary file a copy. @throws DTypeError when the file holds another type than T.
   template <class T>
-  std::span<const T> as() const {
+  std::span<const T> as() const& {
     require(idx_type_of<T>());
     return {reinterpret_cast<const T*>(data.data()), data.size() / sizeof(T)};
+  }
+  template <class T>
+  std::vector<T> as() const&& {
+    const std::span<const T> elements = as<T>();
+    return {elements.begin(), elements.end()};
   }
 
  private:
@@ -82,10 +87,12 @@ struct IdxOptions {
 
 /// Reads an IDX file, plain or gzip-compressed.
 ///
-/// Nothing is allocated for the data before the header is checked against `max_bytes` and the size of the
-/// file, and never more than the promised bytes and one are inflated. A gzip file is a single member.
-/// @throws IoError `idx: train.gz: offset 16: expected 47040000 bytes of data, found 1200`: offsets count
-///   the uncompressed bytes; where the gzip stream itself is damaged, `compressed offset` counts the file's.
+/// The header is checked against `max_bytes` and the size of the file before memory for the data is
+/// allocated, and at most one byte more than the header says is inflated. A gzip file must be a single
+/// member.
+/// @throws IoError `idx: train.gz: offset 16: expected 47040000 bytes of data, found 1200`. Offsets count
+///   uncompressed bytes; where the gzip stream itself is damaged, `compressed offset` counts those of the
+///   file.
 IdxFile read_idx(const std::filesystem::path& file, const IdxOptions& options = {});
 
 }  // namespace xgrad::io

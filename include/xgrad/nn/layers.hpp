@@ -1,4 +1,4 @@
-// Layers: plain structs over the ops.
+// Dense, Embedding, Dropout and activations: layers are plain structs over the ops.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct DenseOptions {
   DType dtype = DType::float32;
 };
 
-/// The settings of the notebook's layers: weights N(0, 0.01), bias 0.01.
+/// The notebook's settings: weights N(0, 0.01), bias 0.01.
 inline DenseOptions notebook_dense() { return {.weight = Init::normal(0.01), .bias = Init::constant(0.01)}; }
 
 /// x w + b: x [..., in] to [..., out].
@@ -37,7 +37,7 @@ struct EmbeddingOptions {
   DType dtype = DType::float32;
 };
 
-/// The rows of a table that integers name: x [...] to [..., width].
+/// Looks up rows of a table by integers: x [...] to [..., width].
 struct Embedding {
   /// @throws ShapeError for extents below 0.
   Embedding(std::int64_t count, std::int64_t width, Generator& random, const EmbeddingOptions& options = {});
@@ -77,7 +77,7 @@ struct Dropout {
 
   double p;
   bool training = true;
-  Generator generator;  ///< where the masks' keys come from
+  Generator generator;  ///< draws the masks' keys
 };
 
 }  // namespace xgrad::nn

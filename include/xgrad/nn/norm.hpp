@@ -1,4 +1,4 @@
-// Layers that normalise.
+// BatchNorm2d and LayerNorm.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ struct BatchNormOptions {
 };
 
 /// batch_norm of x [N, C, H, W] (or of any [N, C, ...]): with the batch's own statistics in training, with
-/// running ones otherwise. These are moving averages over the batches seen in training, of the mean and of
-/// the unbiased variance (divided by n - 1), as in PyTorch.
+/// the running statistics otherwise. The running statistics are moving averages, over the batches seen in
+/// training, of the mean and of the unbiased variance (divided by n - 1), as in PyTorch.
 struct BatchNorm2d {
   explicit BatchNorm2d(std::int64_t channels, const BatchNormOptions& options = {});
   Var operator()(const Var& x);
@@ -26,8 +26,8 @@ struct BatchNorm2d {
     v.buffer("running_mean", running_mean), v.buffer("running_variance", running_variance);
   }
 
-  Parameter scale, shift;                    ///< [C], from 1 and 0 on
-  Parameter running_mean, running_variance;  ///< [C], from 0 and 1 on; no gradient reaches them
+  Parameter scale, shift;                    ///< [C], initially 1 and 0
+  Parameter running_mean, running_variance;  ///< [C], initially 0 and 1; not trained
   double eps, momentum;
   bool training = true;
 };
@@ -37,13 +37,13 @@ struct LayerNormOptions {
   DType dtype = DType::float32;
 };
 
-/// layer_norm over the last axes, whose extents are given.
+/// layer_norm over the last axes, which have the given extents.
 struct LayerNorm {
   explicit LayerNorm(const Shape& extents, const LayerNormOptions& options = {});
   Var operator()(const Var& x) const;
   void visit(Visitor& v) { v("scale", scale), v("shift", shift); }
 
-  Parameter scale, shift;  ///< from 1 and 0 on
+  Parameter scale, shift;  ///< initially 1 and 0
   double eps;
 };
 

@@ -1,4 +1,4 @@
-// Recurrent cells: one step at a time, so that any loop may be written around them.
+// LstmCell and GruCell: one step of a recurrent network each; the program writes the loop.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Sequential: layers one after the other, put together at run time.
+// Sequential: layers applied one after the other, composed at run time.
 #pragma once
 
 #include <concepts>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "xgrad/nn/visitor.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad::nn {
 
@@ -17,7 +18,7 @@ namespace xgrad::nn {
 ///     nn::Sequential net(nn::Dense(784, 128, random), nn::ReLU{}, nn::Dense(128, 10, random));
 class Sequential {
  public:
-  // The first condition leaves moving a Sequential to the move constructor, before anybody asks for it.
+  // The first condition keeps this constructor from competing with the move constructor.
   template <class... Layers>
     requires(sizeof...(Layers) != 1 || !(std::same_as<Layers, Sequential> && ...)) &&
             ((std::move_constructible<Layers> && std::invocable<Layers&, const Var&>) && ...)
@@ -27,10 +28,15 @@ class Sequential {
 
   template <std::move_constructible Layer>
     requires std::invocable<Layer&, const Var&>
-  Sequential& add(Layer layer) {
+  Sequential& add(Layer layer) & {
     layers_.push_back(std::make_unique<Model<Layer>>(std::move(layer)));
     names_.push_back(std::to_string(names_.size()));
     return *this;
+  }
+  template <std::move_constructible Layer>
+    requires std::invocable<Layer&, const Var&>
+  Sequential add(Layer layer) && {
+    return std::move(add(std::move(layer)));
   }
 
   Var operator()(const Var& x) {
@@ -39,10 +45,10 @@ class Sequential {
       const auto scope = x.tape().scope(names_[i]);
       y = layers_[i]->call(y);
     }
-    return y;
+    return identity(std::move(y));
   }
   std::size_t size() const { return layers_.size(); }
-  /// Layers go by their number: `0.weight`, and the scope `0` on the tape.
+  /// Names layers by their number: `0.weight`, and the scope `0` on the tape.
   void visit(Visitor& v) {
     for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->visit(v, names_[i]);
   }

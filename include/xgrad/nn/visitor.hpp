@@ -1,5 +1,5 @@
-// What can be done with a model as a whole. A layer is a plain struct with `Var operator()(const Var&)`; one
-// that holds parameters or further layers names them in `visit`:
+// Visitor, and what a program does with a model as a whole. A layer is a plain struct with
+// `Var operator()(const Var&)`; a layer that holds parameters or other layers names them in `visit`:
 //
 //     struct Block {
 //       nn::Dense in, out;
@@ -7,7 +7,7 @@
 //       void visit(nn::Visitor& v) { v("in", in), v("out", out); }
 //     };
 //
-// From that come parameters(), set_training(), penalty() and the rest; there is no base class.
+// parameters(), set_training(), penalty() and the other functions here need no more; there is no base class.
 #pragma once
 
 #include <concepts>
@@ -22,7 +22,7 @@
 
 namespace xgrad::nn {
 
-/// Walks a model; what it finds is named by its path, `0.weight`.
+/// Walks a model and names what it finds by its path, `0.weight`.
 class Visitor {
  public:
   using OnParameter = std::function<void(const std::string& path, Parameter&, double l2)>;
@@ -37,7 +37,7 @@ class Visitor {
   void operator()(std::string_view name, Parameter& parameter, double l2 = 0) {
     if (on_parameter_) on_parameter_(path_ + std::string(name), parameter, l2);
   }
-  /// The switch between training and use of a layer that behaves differently.
+  /// The training flag of a layer that behaves differently in training.
   void operator()(std::string_view, bool& training) {
     if (on_training_) on_training_(training);
   }
@@ -45,7 +45,7 @@ class Visitor {
   void buffer(std::string_view name, Parameter& buffer) {
     if (on_buffer_) on_buffer_(path_ + std::string(name), buffer);
   }
-  /// A layer inside a layer; one without `visit` has nothing to tell.
+  /// A layer inside a layer. A layer without `visit` has nothing to name.
   template <class Layer>
     requires std::invocable<Layer&, const Var&>
   void operator()(std::string_view name, Layer& layer) {
@@ -64,12 +64,12 @@ class Visitor {
   std::string path_;
 };
 
-/// A layer or a model that names its parts.
+/// A layer or a model that has `visit`.
 template <class Model>
 concept Visitable = requires(Model& model, Visitor& v) { model.visit(v); };
 
-/// Handles of all parameters of a model, or of several, in the order of visiting, each once; a parameter
-/// without a name takes its path.
+/// Handles of all parameters of one or several models, in the order of visiting, each once. A parameter
+/// without a name is named by its path.
 template <Visitable... Models>
 std::vector<Parameter> parameters(Models&... models) {
   std::vector<Parameter> all;
@@ -84,7 +84,7 @@ std::vector<Parameter> parameters(Models&... models) {
   return all;
 }
 
-/// Handles of the tensors that are not trained, likewise.
+/// Handles of the tensors that are not trained, in the order of visiting.
 template <Visitable... Models>
 std::vector<Parameter> buffers(Models&... models) {
   std::vector<Parameter> all;
@@ -96,15 +96,15 @@ std::vector<Parameter> buffers(Models&... models) {
   return all;
 }
 
-/// Packs the parameters of a model, or of several together, into one block of values and one of gradients
-/// (see xgrad::pack): an optimiser then writes them in one loop, and what is sent or stored is one piece.
+/// Packs the parameters of one or several models into one block of values and one of gradients (see
+/// xgrad::pack): an optimiser then updates them in one loop, and each block can be sent or stored as a whole.
 template <Visitable... Models>
 void pack(Models&... models) {
   std::vector<Parameter> all = parameters(models...);
   xgrad::pack(all);
 }
 
-/// Switches dropout and the like on (training) or off (use).
+/// Sets the training flag of all layers that have one.
 template <Visitable Model>
 void set_training(Model& model, bool training) {
   Visitor v({}, [&](bool& flag) { flag = training; });

@@ -1,8 +1,7 @@
 // Activation functions, element by element. Values and derivatives are finite for large x too: nothing
 // overflows on the way. tanh is in xgrad/ops/elementwise.hpp, softmax in xgrad/ops/softmax.hpp.
 //
-// Where a function has a kink at 0, its derivative there is said below. All throw DTypeError unless x is
-// floating.
+// The derivative at a kink is given with the function. All throw DTypeError unless x is floating.
 #pragma once
 
 #include "xgrad/tape/var.hpp"

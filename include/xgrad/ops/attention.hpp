@@ -8,7 +8,7 @@
 namespace xgrad {
 
 struct AttentionOptions {
-  Var mask = {};        ///< broadcasts to [..., L, S]: bool, true where q may look, or numbers to be added
+  Var mask = {};        ///< broadcasts to [..., L, S]: bool, true where q may look, or numbers to add
   bool causal = false;  ///< q number i looks at k number 0 to i only
   std::optional<double> scale = {};  ///< of q k^T; 1 / sqrt(E) when left out
 };

@@ -2,7 +2,7 @@
 // they can be differentiated any number of times.
 //
 // All throw ShapeError when shapes or options do not fit, DTypeError unless the operands have one floating
-// dtype. A bias that is an empty Var is none.
+// dtype. An empty Var as bias means no bias.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,10 @@ struct Extent2d {
 };
 
 struct Conv2dOptions {
-  Extent2d stride = 1;      ///< the step from one place of the window to the next
+  Extent2d stride = 1;      ///< the step from one position of the window to the next
   Extent2d padding = 0;     ///< zeros on either side of the image
   Extent2d dilation = 1;    ///< the distance between neighbouring elements of the window
-  std::int64_t groups = 1;  ///< each group of channels makes a group of outputs of its own
+  std::int64_t groups = 1;  ///< each group of channels makes its own group of outputs
 };
 
 /// x [N, C, H, W], w [O, C / groups, kh, kw], bias [O]; the result is [N, O, H', W'] with

@@ -15,9 +15,9 @@
 // can, the op has derivatives of every order; otherwise asking for a second one throws NotDifferentiable. One
 // that calls std:: functions by name, which take no Var, declares its parameters as double.
 //
-// And of functions of tensors, by custom_vjp at the end. The ops keep copies of the callables for as long as
-// the recording needs them; what these capture by reference must live as long. For ops with kernels of their
-// own write a struct: see xgrad/tape/op.hpp.
+// custom_vjp, at the end, gives a function of tensors a derivative of its own. The ops keep copies of the
+// callables for as long as the recording needs them; what these capture by reference must live as long. For
+// ops with kernels of their own write a struct: see xgrad/tape/op.hpp.
 #pragma once
 
 #include <algorithm>
@@ -30,6 +30,7 @@
 #include <utility>
 #include <vector>
 
+#include "xgrad/ops/checks.hpp"
 #include "xgrad/ops/dual.hpp"
 #include "xgrad/ops/elementwise.hpp"
 #include "xgrad/ops/shape.hpp"
@@ -37,6 +38,7 @@
 #include "xgrad/support/text.hpp"
 #include "xgrad/tape/op.hpp"
 #include "xgrad/tape/tape.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad {
 
@@ -50,46 +52,20 @@ struct OpName {
 // Below it is xgrad::apply: for ops made of types of the standard library apply alone is std::apply too.
 namespace detail {
 
-/// Calls body with a float or a double that says the element type.
 template <class Body>
 void with_float_type(DType dtype, Body&& body) {
-  dtype == DType::float32 ? body(float{}) : body(double{});
+  dispatch_floating(dtype, [&]<class T>() { body(T{}); });
 }
 
 template <class T>
 void put_element(T& out, T value, Write write) {
-  out = write == Write::assign ? value : out + value;
-}
-
-inline TensorType elementwise_type(const char* name, Operands x) {
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (!is_floating(x[i].dtype))
-      throw DTypeError(text(name, ": operand ", i, " is ", x[i].dtype, ", not floating"));
-    if (x[i].dtype != x[0].dtype)
-      throw DTypeError(text(name, ": dtypes differ, ", x[0].dtype, " and ", x[i].dtype));
-  }
-  return {x[0].dtype, x[0].shape()};
+  store(out, value, write);
 }
 
 template <OpName Name, class Derivative>
-struct ElementwiseGrad {
-  static constexpr const char* name = Name.text;
-  static constexpr bool elementwise = true;
-  Derivative derivative;
-  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
-  void eval(Operands x, View dx, Write write) const {
-    with_float_type(dx.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      const T *u = x[0].as<T>(), *in = x[1].as<T>(), *out = x[2].as<T>();
-      for (std::int64_t i = 0, n = dx.size(); i < n; ++i) {
-        put_element(dx.as<T>()[i], u[i] == 0 ? u[i] : static_cast<T>(u[i] * derivative(in[i], out[i])),
-                    write);
-      }
-    });
-  }
-};
+struct ElementwiseGrad;
 
-/// A function of one operand with its derivative.
+/// A function of one operand with its derivative: dx = u derivative(x, y).
 template <OpName Name, class Function, class Derivative>
 struct Elementwise {
   static constexpr const char* name = Name.text;
@@ -98,14 +74,12 @@ struct Elementwise {
   Function function;
   Derivative derivative;
 
-  TensorType infer(Operands x) const { return elementwise_type(name, x); }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    with_float_type(y.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
-        put_element(y.as<T>()[i], static_cast<T>(function(x[0].as<T>()[i])), write);
-      }
-    });
+    for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
+      store(y.as<T>()[i], static_cast<T>(function(x[0].as<T>()[i])), write);
+    }
   }
   void vjp(Backward& b) const {
     if (!b.create_graph()) {
@@ -118,7 +92,22 @@ struct Elementwise {
   }
 };
 
-/// Operand kOperand as a number that is dual once for every operand kBy by which is differentiated.
+template <OpName Name, class Derivative>
+struct ElementwiseGrad {
+  static constexpr const char* name = Name.text;
+  static constexpr bool elementwise = true;
+  Derivative derivative;
+  TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
+  template <class T>
+  void eval(Operands x, View dx, Write write) const {
+    const T *u = x[0].as<T>(), *in = x[1].as<T>(), *out = x[2].as<T>();
+    for (std::int64_t i = 0, n = dx.size(); i < n; ++i) {
+      store(dx.as<T>()[i], u[i] == 0 ? u[i] : static_cast<T>(u[i] * derivative(in[i], out[i])), write);
+    }
+  }
+};
+
+/// Operand kOperand as a dual number, dual once for every operand kBy of the derivative.
 template <int kOperand, class T>
 T seed(T value) {
   return value;
@@ -138,7 +127,8 @@ auto innermost_slope(const Dual<T>& x) {
   return innermost_slope(x.slope);
 }
 
-/// A function of operands 0, 1, ... of one shape, differentiated by each of the operands kBy.
+/// A function of operands 0, 1, ... of one shape, differentiated by the operands kBy: for each operand,
+/// dx = u times the function differentiated by it too.
 template <OpName Name, class Function, class Indices, int... kBy>
 struct DualElementwise;
 template <OpName Name, class Function, int... kOperands, int... kBy>
@@ -150,17 +140,15 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
                 "an elementwise lambda must take dual numbers: declare its parameters auto");
   Function function;
 
-  TensorType infer(Operands x) const { return elementwise_type(name, x); }
+  TensorType infer(Operands x) const { return {require_floating(name, x), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    with_float_type(y.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      using Number = decltype(seed<0, kBy...>(zero));
-      const std::array<const T*, sizeof...(kOperands)> in{x[kOperands].template as<T>()...};
-      for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
-        const auto value = static_cast<Number>(function(seed<kOperands, kBy...>(in[kOperands][i])...));
-        put_element(y.as<T>()[i], innermost_slope(value), write);
-      }
-    });
+    using Number = decltype(seed<0, kBy...>(T{}));
+    const std::array<const T*, sizeof...(kOperands)> in{x[kOperands].template as<T>()...};
+    for (std::int64_t i = 0, n = y.size(); i < n; ++i) {
+      const auto value = static_cast<Number>(function(seed<kOperands, kBy...>(in[kOperands][i])...));
+      store(y.as<T>()[i], innermost_slope(value), write);
+    }
   }
   void vjp(Backward& b) const {
     if constexpr (sizeof...(kBy) == kHighest) {
@@ -180,21 +168,11 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
   template <int kOperand>
   void differentiate(Backward& b) const {
     using Slope = DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>, kBy..., kOperand>;
-    b.dx(kOperand) += cotangent_mul(b.dy(), xgrad::apply(Slope{function}, b.x(kOperands)...));
+    b.dx(kOperand) += [&] { return cotangent_mul(b.dy(), xgrad::apply(Slope{function}, b.x(kOperands)...)); };
   }
 };
 
-inline Shape broadcast_shape(const char* name, std::span<const Shape> shapes) {
-  Shape all = shapes[0];
-  for (const Shape& shape : shapes) {
-    const Broadcast next = broadcast(all, shape);
-    if (!next.ok) throw ShapeError(text(name, ": shapes ", all, " and ", shape, " do not broadcast"));
-    all = next.shape;
-  }
-  return all;
-}
-
-/// Operand 0 is f's value, whose memory becomes the result's; the others are f's operands.
+/// Operand 0 is the value of f, whose memory becomes the result's; the others are the operands of f.
 template <OpName Name, class Vjp>
 struct CustomVjp {
   static constexpr const char* name = Name.text;
@@ -203,12 +181,10 @@ struct CustomVjp {
   static constexpr std::size_t kMostOperands = 30;  // that `reads` can name
   Vjp cotangents;
 
-  TensorType infer(Operands x) const { return elementwise_type(name, x.first(1)); }
+  TensorType infer(Operands x) const { return {require_floating(name, x.first(1)), x[0].shape()}; }
+  template <class T>
   void eval(Operands x, View y, Write write) const {
-    with_float_type(y.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      for (std::int64_t i = 0, n = y.size(); i < n; ++i) put_element(y.as<T>()[i], x[0].as<T>()[i], write);
-    });
+    for (std::int64_t i = 0, n = y.size(); i < n; ++i) store(y.as<T>()[i], x[0].as<T>()[i], write);
   }
   void vjp(Backward& b) const {
     std::vector<Var> x;
@@ -234,8 +210,8 @@ auto elementwise(Function function) {
     requires(sizeof...(X) > 0)
   {
     using Op = detail::DualElementwise<Name, Function, std::make_integer_sequence<int, sizeof...(X)>>;
-    const Shape shapes[] = {x.shape()...};
-    const Shape shape = detail::broadcast_shape(Name.text, shapes);
+    Shape shape;
+    ((shape = broadcast_shape(Name.text, shape, x.shape())), ...);
     return xgrad::apply(Op{function}, broadcast_to(x, shape)...);
   };
 }

@@ -6,8 +6,8 @@
 //     auto f = [](auto x) { using std::exp; return x * exp(-x); };
 //
 // Comparisons look at the value alone, so a branch has the slope of the side that is taken. At kinks: 0 for
-// abs, halves for max and min of equal values. A slope of 0 stays 0 whatever it is multiplied with: where
-// sqrt is infinitely steep, what does not change does not become NaN.
+// abs, halves for max and min of equal values. A slope of 0 times an infinite derivative is 0, so a constant
+// does not become NaN where sqrt is infinitely steep.
 #pragma once
 
 #include <cmath>
@@ -90,7 +90,7 @@ struct Dual {
     const T by_exponent = a.value == 0 ? T(0) : y * log(a.value);
     return {y, detail::chain(a.slope, by_base) + detail::chain(b.slope, by_exponent)};
   }
-  /// The slopes of these two are taken as 0 where both operands are.
+  /// The slopes of these two are 0 where both operands are.
   friend Dual hypot(const Dual& a, const Dual& b) {
     using std::hypot;
     const T r = hypot(a.value, b.value);

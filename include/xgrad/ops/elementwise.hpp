@@ -4,8 +4,8 @@
 // cotangent in halves. Outside a function's domain the result is IEEE's: sqrt(-1) and log(-1) are NaN, log(0)
 // is -inf, x / 0 is infinite.
 //
-// Operands are passed by value: of one that is given up (a temporary, or std::move) the result takes the
-// memory over when no derivative reads it, so `std::move(y) * a + b` needs no memory of its own.
+// The result takes over the memory of a donated operand (a temporary, or std::move) that no derivative reads,
+// so `std::move(y) * a + b` needs no memory of its own.
 //
 // All throw DTypeError unless the operands have one floating dtype, and ShapeError when they do not
 // broadcast.

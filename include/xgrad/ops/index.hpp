@@ -7,12 +7,13 @@
 namespace xgrad {
 
 /// Along an axis, the elements that `index` names: result[i][j] = x[i][index[i][j]] for axis 1. `index` has
-/// x's rank and extents but along the axis; the result has index's shape. An index may occur often. x is of
-/// any dtype.
+/// x's rank, and its extents except along the axis; the result has the shape of `index`. An index may repeat.
+/// x is of any dtype.
 /// @throws ShapeError when the shapes do not fit or an index is out of range, DTypeError.
 Var gather(const Var& x, int axis, const Var& index);
 
-/// The reverse: zeros of extent `extent` along the axis, to which x's elements are added where `index` says.
+/// The adjoint of gather: zeros of extent `extent` along the axis, to which the elements of x are added at
+/// the indices.
 /// @throws as gather does.
 Var scatter_add(const Var& x, int axis, const Var& index, std::int64_t extent);
 
@@ -25,7 +26,8 @@ Var take(const Var& x, const Var& index, int axis);
 /// @throws as take does.
 Var embedding(const Var& table, const Var& index);
 
-/// x, but `value` where `mask` (bool, of a shape that broadcasts to x's), from where no derivative flows.
+/// x, but `value` where `mask` (bool, of a shape that broadcasts to x) is true; no derivative flows from
+/// there.
 /// @throws ShapeError, DTypeError
 Var masked_fill(const Var& x, const Var& mask, double value);
 

@@ -37,9 +37,9 @@ Var trace(const Var& x, int axis1 = -2, int axis2 = -1);
 
 /// Einstein's summation in NumPy's notation: `ij,jk->ik` is the matrix product, `ii` the trace, `bi,bi->b` a
 /// dot product for every b. A letter names an axis; a letter that the result leaves out is summed over; one
-/// that an operand bears twice takes the diagonal. Without `->` the result has the letters that occur once,
-/// in the order of the alphabet. `...` stands for the axes without a letter, which broadcast. Spaces are
-/// ignored. Operands are contracted from left to right, each pair by one batch of matrix products.
+/// that occurs twice in an operand takes the diagonal. Without `->` the result has the letters that occur
+/// once, in the order of the alphabet. `...` stands for the axes without a letter, which broadcast. Spaces
+/// are ignored. Operands are contracted from left to right, each pair by one batch of matrix products.
 /// @throws ShapeError when the subscripts do not fit the operands or one another, DTypeError.
 Var einsum(std::string_view subscripts, std::span<const Var> xs);
 Var einsum(std::string_view subscripts, std::initializer_list<Var> xs);

@@ -8,16 +8,17 @@
 
 namespace xgrad {
 
-/// What becomes of the losses of single elements, or of single rows: their mean; their sum; that divided by
-/// the extent of axis 0; or they are returned as they are.
+/// How the losses of elements or rows are reduced: to their mean, to their sum, to the sum divided by the
+/// extent of axis 0, or not at all.
 enum class Reduction { mean, sum, batch_mean, none };
 
 // Of rows of classes ------------------------------------------------------------------------------------
 
 struct CrossEntropyOptions {
-  Var class_weights = {};                         ///< [classes], factors of the classes' terms; none: all 1
-  std::optional<std::int64_t> ignore_index = {};  ///< a label whose rows count nothing, in range or not
-  double label_smoothing = 0;                     ///< the share of a row's targets spread over all classes
+  Var class_weights = {};  ///< [classes], factors of the classes' terms; none: all 1
+  std::optional<std::int64_t> ignore_index =
+      {};                      ///< a label whose rows count nothing; it may be out of range
+  double label_smoothing = 0;  ///< the share of a row's targets spread over all classes
   /// The mean is over the rows; with labels, over those not ignored, each weighted as its label is by
   /// `class_weights`. When there are none, it is NaN, and its gradient 0.
   Reduction reduction = Reduction::mean;
@@ -105,7 +106,7 @@ Var triplet_margin_loss(const Var& anchor, const Var& positive, const Var& negat
 
 // Of parameters -----------------------------------------------------------------------------------------
 
-/// strength * sum(w^2): the notebook's penalty, whose gradient is 2 strength w.
+/// strength * sum(w^2), whose gradient is 2 strength w.
 Var l2_penalty(const Var& w, double strength);
 
 }  // namespace xgrad

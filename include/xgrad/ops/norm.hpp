@@ -13,7 +13,7 @@ namespace xgrad {
 /// Over all axes but axis 1, the channels: x [N, C, ...], scale and shift [C] (Ioffe and Szegedy 2015).
 Var batch_norm(const Var& x, const Var& scale = {}, const Var& shift = {}, double eps = 1e-5);
 
-/// What batch_norm normalises with: mean and variance [C] of x [N, C, ...], as constants.
+/// Mean and variance [C] of x [N, C, ...], by which batch_norm normalises, as constants.
 struct Moments {
   Var mean, variance;
 };
@@ -22,7 +22,7 @@ Moments batch_moments(const Var& x);
 /// batch_norm with given statistics, as after training.
 Var batch_norm(const Var& x, const Var& scale, const Var& shift, const Moments& moments, double eps = 1e-5);
 
-/// Over the last `axes` axes, of whose extents scale and shift are (Ba et al. 2016).
+/// Over the last `axes` axes, whose extents scale and shift have (Ba et al. 2016).
 Var layer_norm(const Var& x, int axes = 1, const Var& scale = {}, const Var& shift = {}, double eps = 1e-5);
 
 /// x / sqrt(mean(x^2) + eps) over the last `axes` axes, times scale (Zhang and Sennrich 2019).

@@ -1,6 +1,6 @@
-// Where the largest elements are, and in which order the elements stand. NaN counts as larger than every
-// number, as in NumPy's sort. Indices are int64 and have no derivative; values have that of the elements they
-// are. All throw ShapeError for an axis out of range.
+// Largest and smallest elements, and sorting. NaN counts as larger than every number, as in NumPy's sort.
+// Indices are int64 and have no derivative; the derivative of a value goes to the element that it is. All
+// throw ShapeError for an axis out of range.
 #pragma once
 
 #include <cstdint>

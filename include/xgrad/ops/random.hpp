@@ -7,7 +7,7 @@
 namespace xgrad {
 
 /// Inverted dropout (Srivastava et al. 2014): each element is zero with probability p, else divided by 1 - p,
-/// so that the mean stays. The mask is a function of the key, and made again in the backward pass.
+/// so that the mean stays. The mask is a function of the key; the backward pass makes it again.
 /// @throws Error unless 0 <= p <= 1.
 Var dropout(Arg x, double p, Key key);
 

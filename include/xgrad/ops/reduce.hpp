@@ -2,8 +2,7 @@
 //
 // With keepdims the reduced axes stay with extent 1. Reducing no elements gives what NumPy gives: 0 for a
 // sum and a norm, 1 for a product, NaN for a mean and a variance, -inf for logsumexp; the largest or smallest
-// of none throws ShapeError. All throw DTypeError for operands
-// that are not floating.
+// of none throws ShapeError. All throw DTypeError for operands that are not floating.
 #pragma once
 
 #include "xgrad/ops/axes.hpp"
@@ -33,9 +32,8 @@ Var norm(const Var& x, double ord = 2, const Axes& axes = {}, bool keepdims = fa
 /// log(sum(exp(x))), without overflow.
 Var logsumexp(const Var& x, const Axes& axes = {}, bool keepdims = false);
 
-/// x summed over the axes along which it would have to be repeated to come from `shape`; x itself when it has
-/// that shape. What a vjp of a broadcasting op ends with. @throws ShapeError when `shape` does not broadcast
-/// to x.
+/// The adjoint of broadcast_to: sums x down to `shape`; x itself when it has that shape. The vjp of an op
+/// that broadcasts ends with it. @throws ShapeError when `shape` does not broadcast to x.
 Var sum_to(Var x, const Shape& shape);
 
 }  // namespace xgrad

@@ -11,8 +11,8 @@
 
 namespace xgrad {
 
-/// The same elements in row-major order under another shape, without a copy. One extent may be -1: what is
-/// left.
+/// The same elements in row-major order under another shape, without a copy. One extent may be -1: it is
+/// computed from the others.
 /// @throws ShapeError when the sizes differ.
 Var reshape(const Var& x, const Shape& shape);
 Var reshape(const Var& x, std::initializer_list<std::int64_t> extents);

@@ -1,8 +1,9 @@
-// Optimisers: they read the gradients of parameters and write their values.
+// SGD and Adam: optimisers read the gradients of parameters and write their values.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "xgrad/support/memory.hpp"
@@ -10,17 +11,18 @@
 
 namespace xgrad::optim {
 
-/// What all optimisers share: the parameters, and memory beside each of them. Neighbours that `pack` has put
-/// into one block are updated in one loop, with the same result to the bit as one by one.
+/// The base of all optimisers: the parameters, and memory of the same sizes. Parameters that `pack` put into
+/// one block are updated in one loop, with the same bits as one by one.
 class Optimizer {
  public:
   /// Forgets the gradients of all parameters; their memory is not touched.
   void zero_grad();
-  /// Scales the gradients of all parameters together so that their norm, as that of one vector, is at most
-  /// `most`, and returns the norm from before. One that is not finite leaves the gradients as they are.
+  /// Scales all gradients by one factor so that their norm, as one vector, is at most `most`, and returns the
+  /// norm before. A norm that is not finite leaves the gradients as they are.
   /// @throws Error unless most > 0.
   double clip_grad_norm(double most);
-  const std::vector<Parameter>& parameters() const { return parameters_; }
+  const std::vector<Parameter>& parameters() const& { return parameters_; }
+  std::vector<Parameter> parameters() && { return std::move(parameters_); }
 
  protected:
   explicit Optimizer(std::vector<Parameter> parameters);
@@ -28,7 +30,7 @@ class Optimizer {
   Optimizer(Optimizer&&) = default;
   Optimizer& operator=(Optimizer&&) = default;
 
-  /// Zeros for every parameter, as if they were packed: that of parameter i starts at offsets_[i].
+  /// Zeroed memory for every parameter, as if they were packed: parameter i's begins at offsets_[i].
   using Memory = detail::AlignedMemory;
   Memory make_memory() const { return detail::make_aligned(offsets_.back()); }
   std::vector<Parameter> parameters_;
@@ -76,7 +78,7 @@ class Adam : public Optimizer {
 
  private:
   Memory first_, second_;
-  std::vector<std::int64_t> steps_;  // of each parameter; only those that agree are updated together
+  std::vector<std::int64_t> steps_;  // of each parameter; a loop updates parameters of equal steps
 };
 
 }  // namespace xgrad::optim

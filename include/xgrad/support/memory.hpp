@@ -1,4 +1,4 @@
-// Memory on boundaries of 64 bytes: a cache line, and the widest vector.
+// Memory aligned to 64 bytes: a cache line, and the widest vector.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@ namespace xgrad::detail {
 
 inline constexpr std::size_t kAlignment = 64;
 
-/// Rounded up to whole multiples of kAlignment.
+/// `bytes`, rounded up to a multiple of kAlignment.
 constexpr std::size_t padded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 struct AlignedDelete {
@@ -18,7 +18,7 @@ struct AlignedDelete {
 };
 using AlignedMemory = std::unique_ptr<std::byte[], AlignedDelete>;
 
-/// All zeros.
+/// Memory for `bytes` bytes, all zeros.
 inline AlignedMemory make_aligned(std::size_t bytes) {
   auto* p = static_cast<std::byte*>(::operator new(bytes, std::align_val_t{kAlignment}));
   std::memset(p, 0, bytes);

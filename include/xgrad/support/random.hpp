@@ -46,10 +46,10 @@ class Generator {
 
   /// A key for a sequence of its own, different at each call.
   Key key() { return {key_.seed, ++keys_}; }
-  /// A generator of its own, different at each call.
+  /// An independent generator, different at each call.
   Generator split() {
     Generator child(key_.seed);
-    // The child's own numbers come from a drawn stream; its keys from a seed drawn likewise.
+    // The seed is drawn, the stream is a fresh one; the child's keys derive from its seed.
     child.key_ = {(std::uint64_t{bits()} << 32) | bits(), key().stream};
     return child;
   }
@@ -76,7 +76,7 @@ class Generator {
   std::uint64_t keys_ = 0;
   std::uint64_t position_ = 0;
   std::array<std::uint32_t, 4> block_{};
-  double spare_ = 0;  // numbers come in pairs from normal()
+  double spare_ = 0;  // the second number of normal()'s last pair
   bool has_spare_ = false;
 };
 

@@ -1,8 +1,8 @@
 // Checks a derivative against finite differences. In float64; the function may be any composition of ops.
 //
 // Method and tolerances are PyTorch's (torch.autograd.gradcheck): central differences, the full Jacobian, or
-// in fast mode one random projection u'Jv of it. Besides, a zero cotangent must give exactly zero, and the
-// same backward twice the same bits.
+// in fast mode one random projection u'Jv of it. Besides, a zero cotangent must give exactly zero, the same
+// backward twice the same bits, and a random cotangent the combination of what its elements give.
 #pragma once
 
 #include <cstdint>

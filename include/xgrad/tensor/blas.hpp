@@ -1,28 +1,28 @@
-// Which BLAS does the matrix products, and with which kernels.
+// The BLAS that computes the matrix products, and its kernels.
 #pragma once
 
 #include <string>
 
 namespace xgrad {
 
-/// What is known about the BLAS in use. Built with XGRAD_GEMM=onednn, float32 products go to oneDNN; with
-/// XGRAD_GEMM=cblas, products and triangular systems to another CBLAS, which must work on one thread.
+/// What is known about the BLAS in use. A build with XGRAD_GEMM=onednn computes float32 products by oneDNN,
+/// one with XGRAD_GEMM=cblas products and triangular systems by another CBLAS, which must run on one thread.
 struct BlasInfo {
-  std::string library;      ///< `OpenBLAS 0.3.21`, or `BLAS` when it does not say
-  std::string core;         ///< the kernels in use, `SkylakeX`; empty when it does not say
-  std::string chosen_core;  ///< what the library had picked before xgrad repaired it; empty when it did not
-  std::string products;  ///< `oneDNN 2.6.3`, where the build has given products to another library, or empty
+  std::string library;      ///< `OpenBLAS 0.3.21`, or `BLAS` when unknown
+  std::string core;         ///< the kernels in use, `SkylakeX`; empty when unknown
+  std::string chosen_core;  ///< the library's own choice, where xgrad replaced it; else empty
+  std::string products;     ///< `oneDNN 2.6.3`, where another library computes products; else empty
 };
 
-/// Readies the BLAS on first use. OpenBLAS before 0.3.25 picks its SSE3 kernels on processors newer than
-/// itself, which is four to six times slower: xgrad then has it choose again, unless OPENBLAS_CORETYPE is set
-/// or XGRAD_REPAIR_BLAS is 0, and checks a product afterwards. It also sets OpenBLAS to one thread: xgrad
-/// cuts the work itself. Called by the first matrix product; call it earlier to have it done before threads
-/// start.
+/// Prepares the BLAS, once. OpenBLAS before 0.3.25 picks its SSE3 kernels on processors newer than itself,
+/// which are four to six times slower: xgrad then makes it choose again, unless OPENBLAS_CORETYPE is set or
+/// XGRAD_REPAIR_BLAS is 0, and checks a product afterwards. It also sets OpenBLAS to one thread, because
+/// xgrad cuts the work itself. The first matrix product calls this; a program may call it earlier, before it
+/// starts threads.
 const BlasInfo& blas_info();
 
-/// One line for reports: `OpenBLAS 0.3.21, core SkylakeX (repaired, it had picked Prescott)`, and
-/// before it, where there is one, `products by oneDNN 2.6.3; `.
+/// One line for reports: `OpenBLAS 0.3.21, core SkylakeX (repaired, it had picked Prescott)`, preceded by
+/// `products by oneDNN 2.6.3; ` where another library computes products.
 std::string blas_summary();
 
 /// The instruction set of the library's own kernels: `baseline`, `avx2` or `avx512`.

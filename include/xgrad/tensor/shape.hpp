@@ -35,8 +35,10 @@ class Shape {
     for (int i = 0; i < rank_; ++i) n *= extents_[static_cast<std::size_t>(i)];
     return n;
   }
-  const std::int64_t* begin() const { return extents_.data(); }
-  const std::int64_t* end() const { return extents_.data() + rank_; }
+  const std::int64_t* begin() const& { return extents_.data(); }
+  const std::int64_t* end() const& { return extents_.data() + rank_; }
+  const std::int64_t* begin() const&& = delete;
+  const std::int64_t* end() const&& = delete;
   friend bool operator==(const Shape& a, const Shape& b) {
     if (a.rank_ != b.rank_) return false;
     for (int i = 0; i < a.rank_; ++i) {
@@ -55,7 +57,7 @@ class Shape {
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
-/// The shape that NumPy broadcasting gives `a` and `b`; `ok` is false when they do not fit.
+/// The shape that `a` and `b` broadcast to, as in NumPy; `ok` is false when they do not fit.
 struct Broadcast {
   Shape shape;
   bool ok = true;

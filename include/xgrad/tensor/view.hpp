@@ -1,4 +1,4 @@
-// Borrowed tensors, as kernels get them: contiguous, row-major, no ownership.
+// View and ConstView: borrowed tensors, contiguous and row-major, without ownership.
 #pragma once
 
 #include <cassert>
@@ -8,7 +8,7 @@
 
 namespace xgrad {
 
-/// Shape and dtype of a tensor: what is known before its values are.
+/// The dtype and the shape of a tensor: what is known before its values are computed.
 struct TensorType {
   DType dtype = DType::float32;
   Shape shape;
@@ -18,7 +18,7 @@ struct TensorType {
 /// `float32 [50, 784]`
 std::ostream& operator<<(std::ostream& out, const TensorType& type);
 
-/// A tensor somebody else owns, to be read.
+/// A tensor to read, owned elsewhere.
 struct ConstView {
   const void* data = nullptr;
   DType dtype = DType::float32;
@@ -33,7 +33,7 @@ struct ConstView {
   }
 };
 
-/// A tensor somebody else owns, to be written.
+/// A tensor to write, owned elsewhere.
 struct View {
   void* data = nullptr;
   DType dtype = DType::float32;
@@ -51,5 +51,11 @@ struct View {
 
 /// What a kernel does with its result: overwrite the destination, or add to it (BLAS beta).
 enum class Write : std::uint8_t { assign, accumulate };
+
+/// Writes one element of a result in that way.
+template <class T>
+void store(T& to, T value, Write write) {
+  to = write == Write::assign ? value : static_cast<T>(to + value);
+}
 
 }  // namespace xgrad

@@ -1,4 +1,4 @@
-// The only file that includes xtensor's array headers: version 0.26 moved every one of them.
+// Includes xtensor's array headers, which version 0.26 moved; no other file includes them.
 #pragma once
 
 #if __has_include(<xtensor/containers/xarray.hpp>)

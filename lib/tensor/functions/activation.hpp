@@ -6,6 +6,21 @@
 
 #include "lib/tensor/scalar.hpp"
 
+// The functions of this file, for lib/tensor/functions.hpp: X(public name, struct).
+#define XGRAD_ACTIVATIONS(X) \
+  X(relu, Relu)              \
+  X(selu, Selu)              \
+  X(sigmoid, Logistic)       \
+  X(log_sigmoid, LogSigmoid) \
+  X(silu, Silu)              \
+  X(mish, Mish)
+#define XGRAD_ACTIVATIONS_WITH_ATTRIBUTES(X) \
+  X(leaky_relu, LeakyRelu)                   \
+  X(elu, Elu)                                \
+  X(softplus, Softplus)                      \
+  X(gelu, Gelu)                              \
+  X(gelu, GeluTanh)
+
 namespace xgrad::functions {
 
 struct Relu {
@@ -62,12 +77,12 @@ struct Selu {
   }
   template <class T>
   T df_times(const T& u, const T& x, const T&) const {
-    // Asks for negative x: at 0 the smaller slope is that of the right side.
+    // Tests -x: the derivative at 0 is the right side's, the smaller of the two.
     return if_positive(-x, cotangent_mul(u, number<T>(kScale * kAlpha) * exp(x)), number<T>(kScale) * u);
   }
 };
 
-struct Sigmoid {
+struct Logistic {
   static constexpr const char* name = "sigmoid";
   static constexpr int reads = kY;
   template <class T>
@@ -136,7 +151,7 @@ struct Mish {
   }
 };
 
-/// x times the normal distribution's cumulative function.
+/// x times the cumulative distribution function of the normal distribution.
 struct Gelu {
   static constexpr const char* name = "gelu";
   static constexpr int reads = kX;

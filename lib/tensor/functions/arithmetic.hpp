@@ -3,6 +3,22 @@
 
 #include "lib/tensor/scalar.hpp"
 
+// The functions of this file, for lib/tensor/functions.hpp: X(public name, struct).
+#define XGRAD_ARITHMETIC_FUNCTIONS(X) \
+  X(neg, Neg)                         \
+  X(square, Square)                   \
+  X(abs, Abs)                         \
+  X(sign, Sign)                       \
+  X(step, Step)                       \
+  X(floor, Floor)                     \
+  X(ceil, Ceil)                       \
+  X(round, Round)                     \
+  X(sqrt, Sqrt)                       \
+  X(rsqrt, Rsqrt)
+#define XGRAD_ARITHMETIC_FUNCTIONS_WITH_ATTRIBUTES(X) \
+  X(clamp, Clamp)                                     \
+  X(in_range, InRange)
+
 namespace xgrad::functions {
 
 struct Neg {

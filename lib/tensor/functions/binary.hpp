@@ -3,6 +3,21 @@
 
 #include "lib/tensor/scalar.hpp"
 
+// The functions of this file, for lib/tensor/functions.hpp: X(public name, struct).
+#define XGRAD_BINARY_FUNCTIONS(X) \
+  X(add, Add)                     \
+  X(sub, Sub)                     \
+  X(mul, Mul)                     \
+  X(div, Div)                     \
+  X(maximum, Maximum)             \
+  X(minimum, Minimum)             \
+  X(pow, Pow)                     \
+  X(atan2, Atan2)                 \
+  X(hypot, Hypot)                 \
+  X(cotangent_mul, CotangentMul)  \
+  X(cotangent_div, CotangentDiv)  \
+  X(cotangent_product, CotangentProduct)
+
 namespace xgrad::functions {
 
 struct Add {

@@ -6,9 +6,17 @@
 #include "lib/tensor/scalar.hpp"
 #include "lib/tensor/special.hpp"
 
+// The functions of this file, for lib/tensor/functions.hpp: X(public name, struct).
+#define XGRAD_SPECIAL_FUNCTIONS(X) \
+  X(erf, Erf)                      \
+  X(erfc, Erfc)                    \
+  X(lgamma, Lgamma)                \
+  X(digamma, Digamma)
+#define XGRAD_SPECIAL_FUNCTIONS_WITH_ATTRIBUTES(X) X(polygamma, Polygamma)
+
 namespace xgrad::functions {
 
-// For numbers and batches; for Vars they are the ops.
+// For numbers and batches; Vars have ops of these names.
 template <Numeric T>
 T digamma(const T& x) {
   return lanewise([](auto v) { return static_cast<decltype(v)>(special::digamma(v)); }, x);

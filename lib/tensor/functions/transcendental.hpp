@@ -5,6 +5,23 @@
 
 #include "lib/tensor/scalar.hpp"
 
+// The functions of this file, for lib/tensor/functions.hpp: X(public name, struct).
+#define XGRAD_TRANSCENDENTAL_FUNCTIONS(X) \
+  X(exp, Exp)                             \
+  X(expm1, Expm1)                         \
+  X(log, Log)                             \
+  X(log1p, Log1p)                         \
+  X(log2, Log2)                           \
+  X(sin, Sin)                             \
+  X(cos, Cos)                             \
+  X(tan, Tan)                             \
+  X(asin, Asin)                           \
+  X(acos, Acos)                           \
+  X(atan, Atan)                           \
+  X(sinh, Sinh)                           \
+  X(cosh, Cosh)                           \
+  X(tanh, HyperbolicTangent)
+
 namespace xgrad::functions {
 
 struct Exp {
@@ -176,7 +193,7 @@ struct Cosh {
   }
 };
 
-struct Tanh {
+struct HyperbolicTangent {
   static constexpr const char* name = "tanh";
   static constexpr int reads = kY;
   template <class T>

@@ -1,8 +1,8 @@
-// Maps: the scalar functions of lib/tensor/functions.hpp over contiguous memory.
+// The kernels of the scalar functions of lib/tensor/functions.hpp.
 #include "lib/tensor/kernels/simd.hpp"
 
-// What the functions need of batches beyond xsimd's own; found by argument-dependent lookup (which
-// does not look into anonymous namespaces, hence static).
+// Operations on batches that the functions need and xsimd lacks. Argument-dependent lookup finds them; they
+// are static because it does not look into anonymous namespaces.
 namespace xsimd {
 template <class T, class A>
 static batch<T, A> step(const batch<T, A>& x) {
@@ -12,7 +12,7 @@ template <class T, class A>
 static batch<T, A> in_range(const batch<T, A>& x, double low, double high) {
   return select(x >= batch<T, A>(T(low)) && x <= batch<T, A>(T(high)), batch<T, A>(T(1)), batch<T, A>(T(0)));
 }
-/// f of numbers, lane by lane: exact where vector code is not.
+/// Applies f to each lane, where vector code would be inexact.
 template <class F, class T, class A, class... B>
 static batch<T, A> lanewise(F f, const batch<T, A>& x, const B&... more) {
   constexpr std::size_t kCount = 1 + sizeof...(more);
@@ -81,17 +81,16 @@ void fill_binary(Table<T>& t) {
 
 }  // namespace
 
-void XGRAD_KERNEL_ISA::fill_elementwise(Table<float>& f, Table<double>& d) {
-  using namespace functions;
-#define XGRAD_FILL(fn, F) fill_unary<F>(f), fill_unary<F>(d);
-  XGRAD_UNARY_FUNCTIONS(XGRAD_FILL)
-  XGRAD_UNARY_FUNCTIONS_WITH_ATTRIBUTES(XGRAD_FILL)
-  XGRAD_ACTIVATIONS(XGRAD_FILL)
-  XGRAD_ACTIVATIONS_WITH_ATTRIBUTES(XGRAD_FILL)
+template <class T>
+void XGRAD_KERNEL_ISA::fill_functions(Table<T>& table) {
+#define XGRAD_FILL(fn, F) fill_unary<functions::F>(table);
+  XGRAD_ALL_UNARY_FUNCTIONS(XGRAD_FILL)
 #undef XGRAD_FILL
-#define XGRAD_FILL(fn, F) fill_binary<F>(f), fill_binary<F>(d);
+#define XGRAD_FILL(fn, F) fill_binary<functions::F>(table);
   XGRAD_BINARY_FUNCTIONS(XGRAD_FILL)
 #undef XGRAD_FILL
 }
+template void XGRAD_KERNEL_ISA::fill_functions(Table<float>&);
+template void XGRAD_KERNEL_ISA::fill_functions(Table<double>&);
 
 }  // namespace xgrad::kernels

@@ -1,5 +1,5 @@
-// Normalisation of [outer, n, inner] over outer and inner, for each of n. Numbers are added up in blocks of
-// element type and across blocks in double precision, in an order that depends on the extents alone.
+// Normalisation of [outer, n, inner] over outer and inner, for each index along n. Sums are in T within a
+// block and in double precision across blocks, in an order that depends on the extents alone.
 #include <algorithm>
 #include <cmath>
 
@@ -8,7 +8,7 @@
 namespace xgrad::kernels {
 namespace {
 
-/// Calls body(offset, count) for the runs of one of n, cut into blocks.
+/// Calls body(offset, count) for the contiguous elements of one index along n, in blocks.
 template <class Body>
 void for_each_run(const Extents& e, std::int64_t which, Body&& body) {
   constexpr std::int64_t kBlock = 4096;
@@ -18,7 +18,7 @@ void for_each_run(const Extents& e, std::int64_t which, Body&& body) {
   }
 }
 
-/// The mean of term(i, count): a batch for elements from i on, 0 in all lanes but `count`.
+/// The mean of term(i, count), a batch for the elements from i on: the first `count` lanes, 0 in the others.
 template <class T, class Term>
 double mean_of(const Extents& e, std::int64_t which, Term&& term) {
   double total = 0;
@@ -47,8 +47,11 @@ double mean_square(const T* x, const Extents& e, std::int64_t which, T centre) {
   });
 }
 
+}  // namespace
+
 template <class T>
-void normalize(const T* x, Extents e, Range range, double eps, bool centred, T* y, Write write) {
+void XGRAD_KERNEL_ISA::normalize(const T* x, Extents e, Range range, double eps, bool centred, T* y,
+                                 Write write) {
   for (std::int64_t which = range.begin; which < range.begin + range.count; ++which) {
     const T mean = centred ? static_cast<T>(mean_of(x, e, which)) : T(0);
     const T scale = static_cast<T>(1 / std::sqrt(mean_square(x, e, which, mean) + eps));
@@ -59,11 +62,12 @@ void normalize(const T* x, Extents e, Range range, double eps, bool centred, T* 
     });
   }
 }
+XGRAD_INSTANTIATE(normalize)
 
 // With y = (x - mean) scale: dx = scale (u - mean(u) - y mean(u y)).
 template <class T>
-void normalize_grad(const T* u, const T* x, Extents e, Range range, double eps, bool centred, T* dx,
-                    Write write) {
+void XGRAD_KERNEL_ISA::normalize_grad(const T* u, const T* x, Extents e, Range range, double eps,
+                                      bool centred, T* dx, Write write) {
   for (std::int64_t which = range.begin; which < range.begin + range.count; ++which) {
     const T mean = centred ? static_cast<T>(mean_of(x, e, which)) : T(0);
     const double scale = 1 / std::sqrt(mean_square(x, e, which, mean) + eps);
@@ -81,22 +85,16 @@ void normalize_grad(const T* u, const T* x, Extents e, Range range, double eps, 
     });
   }
 }
+XGRAD_INSTANTIATE(normalize_grad)
 
 template <class T>
-void moments(const T* x, Extents e, Range range, T* mean, T* variance, Write write) {
+void XGRAD_KERNEL_ISA::moments(const T* x, Extents e, Range range, T* mean, T* variance, Write write) {
   for (std::int64_t which = range.begin; which < range.begin + range.count; ++which) {
     const T m = static_cast<T>(mean_of(x, e, which));
     put_one(mean + which, m, write);
     put_one(variance + which, static_cast<T>(mean_square(x, e, which, m)), write);
   }
 }
-
-}  // namespace
-
-void XGRAD_KERNEL_ISA::fill_normalize(Table<float>& f, Table<double>& d) {
-  f.normalize = normalize<float>, d.normalize = normalize<double>;
-  f.normalize_grad = normalize_grad<float>, d.normalize_grad = normalize_grad<double>;
-  f.moments = moments<float>, d.moments = moments<double>;
-}
+XGRAD_INSTANTIATE(moments)
 
 }  // namespace xgrad::kernels

@@ -1,6 +1,5 @@
-// Dropout. Philox needs products of 32 by 32 bits; every instruction set has them for the even 32-bit lanes
-// of a register, so two sets of blocks, even and odd, are computed in 64-bit lanes and interleaved at the
-// end.
+// Dropout. Philox needs products of 32 by 32 bits, which every instruction set has for the even 32-bit lanes
+// of a register. So even and odd blocks are computed apart, in 64-bit lanes, and interleaved at the end.
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -13,7 +12,7 @@ namespace {
 constexpr int kBlocks = 16;
 constexpr int kGroup = 4 * kBlocks;
 
-// The few operations on registers of 64-bit lanes.
+// A register of 64-bit lanes and its operations.
 #if defined(__AVX512F__)
 using Lanes = __m512i;
 Lanes every_other(std::uint64_t x) {
@@ -57,7 +56,7 @@ void save(std::uint32_t* p, Lanes a) {
 }
 #endif
 
-/// Blocks first, first + 2, ... in the low halves of the lanes; what is in the high halves does not matter.
+/// Philox blocks first, first + 2, ... in the low halves of the lanes; the high halves have no meaning.
 struct Words {
   Lanes c0, c1, c2, c3;
 
@@ -90,12 +89,14 @@ void random_group(Key key, std::uint64_t first, std::uint32_t* out) {
   }
 }
 
+}  // namespace
+
 template <class T>
-void dropout(const T* x, T* y, std::int64_t begin, std::int64_t n, Key key, std::uint64_t threshold, T scale,
-             Write write) {
+void XGRAD_KERNEL_ISA::dropout(const T* x, T* y, std::int64_t begin, std::int64_t n, Key key,
+                               std::uint64_t threshold, T scale, Write write) {
   std::uint32_t numbers[kGroup];
   T factor[kGroup];
-  // The threshold is in [0, 2^32]; keeping everything is the one case that 32 bits cannot compare.
+  // The threshold is in [0, 2^32]. 32 bits cannot hold 2^32, which keeps all.
   const bool all = threshold > 0xFFFFFFFFu;
   const auto limit = static_cast<std::uint32_t>(threshold);
   for (std::int64_t first = begin; first < begin + n; first += kGroup) {
@@ -112,11 +113,6 @@ void dropout(const T* x, T* y, std::int64_t begin, std::int64_t n, Key key, std:
     }
   }
 }
-
-}  // namespace
-
-void XGRAD_KERNEL_ISA::fill_random(Table<float>& f, Table<double>& d) {
-  f.dropout = dropout<float>, d.dropout = dropout<double>;
-}
+XGRAD_INSTANTIATE(dropout)
 
 }  // namespace xgrad::kernels

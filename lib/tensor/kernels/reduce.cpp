@@ -7,9 +7,9 @@
 namespace xgrad::kernels {
 namespace {
 
-/// The sum of up to kBlock numbers, in four batches side by side.
 constexpr std::int64_t kBlock = 2048;
 
+/// The sum of up to kBlock numbers, in four batches side by side.
 template <class T>
 T sum_block(const T* x, std::int64_t n) {
   constexpr std::int64_t w = kLanes<T>;
@@ -33,7 +33,7 @@ T sum_row(const T* x, std::int64_t n) {
   return sum_row(x, half) + sum_row(x + half, n - half);
 }
 
-/// The sum over rows first to last of one batch of columns, pairwise in blocks of rows.
+/// The sum over the rows of one batch of columns, pairwise in blocks of rows.
 template <class T>
 Batch<T> sum_column(const T* x, std::int64_t rows, std::int64_t stride, std::int64_t count) {
   constexpr std::int64_t kRows = 128;
@@ -51,19 +51,7 @@ Batch<T> sum_column(const T* x, std::int64_t rows, std::int64_t stride, std::int
   return a + b;
 }
 
-template <class T>
-void sum(const T* x, Extents e, T* y, Write write) {
-  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.step(), y += e.inner) {
-    if (e.step() == 1) {
-      put_one(y, sum_row(x, e.n), write);
-    } else {
-      for_batches<T>(e.inner, y, write,
-                     [&](auto i, auto count) { return sum_column(x + i, e.n, e.step(), count); });
-    }
-  }
-}
-
-/// Which of two is kept, and what every number is kept against.
+/// The order of an extremum: the better of two numbers, and the start, which is worse than every number.
 struct Larger {
   static constexpr double kNone = -std::numeric_limits<double>::infinity();
   static auto better(const auto& a, const auto& b) { return a > b; }
@@ -73,7 +61,7 @@ struct Smaller {
   static auto better(const auto& a, const auto& b) { return a < b; }
 };
 
-/// The better one; NaN when either is. (Of the batches' comparisons, != is false for NaN on AVX.)
+/// The better of two; NaN when either is NaN. (On AVX xsimd's != is false for NaN.)
 template <class Order, class T>
 Batch<T> best_of(const Batch<T>& a, const Batch<T>& b) {
   return xsimd::select(Order::better(a, b), a, xsimd::select(a == a, b, a));
@@ -106,10 +94,29 @@ void extremum(const T* x, Extents e, T* y, Write write) {
 
 }  // namespace
 
-void XGRAD_KERNEL_ISA::fill_reduce(Table<float>& f, Table<double>& d) {
-  f.sum = sum<float>, d.sum = sum<double>;
-  f.max = extremum<Larger, float>, d.max = extremum<Larger, double>;
-  f.min = extremum<Smaller, float>, d.min = extremum<Smaller, double>;
+template <class T>
+void XGRAD_KERNEL_ISA::sum(const T* x, Extents e, T* y, Write write) {
+  for (std::int64_t o = 0; o < e.outer; ++o, x += e.n * e.step(), y += e.inner) {
+    if (e.step() == 1) {
+      put_one(y, sum_row(x, e.n), write);
+    } else {
+      for_batches<T>(e.inner, y, write,
+                     [&](auto i, auto count) { return sum_column(x + i, e.n, e.step(), count); });
+    }
+  }
 }
+XGRAD_INSTANTIATE(sum)
+
+template <class T>
+void XGRAD_KERNEL_ISA::max(const T* x, Extents e, T* y, Write write) {
+  extremum<Larger>(x, e, y, write);
+}
+XGRAD_INSTANTIATE(max)
+
+template <class T>
+void XGRAD_KERNEL_ISA::min(const T* x, Extents e, T* y, Write write) {
+  extremum<Smaller>(x, e, y, write);
+}
+XGRAD_INSTANTIATE(min)
 
 }  // namespace xgrad::kernels

@@ -1,6 +1,6 @@
-// For the kernel sources alone, each compiled once per instruction set: batches of that set, loads and stores
-// of the last few elements. Everything is in an anonymous namespace, so that code for one instruction set
-// never stands in for another at link time.
+// Batches, loads and stores of the instruction set that a kernel source is compiled for. Only kernel sources
+// include it. All of it is in an anonymous namespace, so that the linker never takes code of one instruction
+// set for another.
 #pragma once
 
 #include <xsimd/xsimd.hpp>
@@ -36,13 +36,13 @@ void store(T* p, const Batch<T>& b) {
   b.store_unaligned(p);
 }
 
-/// The first `count` lanes from memory, the others `rest`; and the first `count` lanes to memory.
+/// Loads the first `count` lanes and sets the others to `fill`; stores the first `count` lanes.
 #if defined(XGRAD_KERNEL_AVX512)
-inline Batch<float> load_some(const float* p, std::int64_t count, float rest) {
-  return _mm512_mask_loadu_ps(_mm512_set1_ps(rest), static_cast<__mmask16>((1u << count) - 1), p);
+inline Batch<float> load_some(const float* p, std::int64_t count, float fill) {
+  return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), static_cast<__mmask16>((1u << count) - 1), p);
 }
-inline Batch<double> load_some(const double* p, std::int64_t count, double rest) {
-  return _mm512_mask_loadu_pd(_mm512_set1_pd(rest), static_cast<__mmask8>((1u << count) - 1), p);
+inline Batch<double> load_some(const double* p, std::int64_t count, double fill) {
+  return _mm512_mask_loadu_pd(_mm512_set1_pd(fill), static_cast<__mmask8>((1u << count) - 1), p);
 }
 inline void store_some(float* p, const Batch<float>& b, std::int64_t count) {
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), b);
@@ -52,9 +52,9 @@ inline void store_some(double* p, const Batch<double>& b, std::int64_t count) {
 }
 #else
 template <class T>
-Batch<T> load_some(const T* p, std::int64_t count, T rest) {
+Batch<T> load_some(const T* p, std::int64_t count, T fill) {
   alignas(64) T lanes[kLanes<T>];
-  for (std::int64_t i = 0; i < kLanes<T>; ++i) lanes[i] = i < count ? p[i] : rest;
+  for (std::int64_t i = 0; i < kLanes<T>; ++i) lanes[i] = i < count ? p[i] : fill;
   return Batch<T>::load_aligned(lanes);
 }
 template <class T>
@@ -86,7 +86,8 @@ void put_one(T* p, T value, Write write) {
   *p = write == Write::assign ? value : *p + value;
 }
 
-/// out[i] (= or +=) body(i) over n elements; body(i, count) makes a batch, of whose lanes `count` matter.
+/// out[i] (= or +=) body(i) for n elements: body(i, count) returns a batch of which the first `count` lanes
+/// are valid.
 template <class T, class Body>
 void for_batches(std::int64_t n, T* out, Write write, Body&& body) {
   const auto run = [&]<Write kWrite>() {
@@ -101,10 +102,10 @@ void for_batches(std::int64_t n, T* out, Write write, Body&& body) {
   }
 }
 
-/// A whole batch when count says so, else what there is with `rest` behind it.
+/// load, or load_some when count is less than a batch.
 template <class T>
-Batch<T> load_up_to(const T* p, std::int64_t count, T rest) {
-  return count == kLanes<T> ? load(p) : load_some(p, count, rest);
+Batch<T> load_up_to(const T* p, std::int64_t count, T fill) {
+  return count == kLanes<T> ? load(p) : load_some(p, count, fill);
 }
 
 template <class T>
@@ -120,14 +121,23 @@ T add_lanes(const Batch<T>& b) {
 }  // namespace
 
 namespace XGRAD_KERNEL_ISA {
-// Each kernel source fills its part of the table.
-void fill_elementwise(Table<float>& f, Table<double>& d);
-void fill_reduce(Table<float>& f, Table<double>& d);
-void fill_softmax(Table<float>& f, Table<double>& d);
-void fill_normalize(Table<float>& f, Table<double>& d);
-void fill_sliding(Table<float>& f, Table<double>& d);
-void fill_random(Table<float>& f, Table<double>& d);
-void fill_update(Table<float>& f, Table<double>& d);
+/// Enters all kernels of this instruction set.
+template <class T>
+void fill_table(Table<T>& table);
+/// The part of the table that lib/tensor/functions.hpp lists.
+template <class T>
+void fill_functions(Table<T>& table);
+
+#define XGRAD_KERNEL(name, parameters) \
+  template <class T>                   \
+  void name parameters;
+#include "lib/tensor/kernels/list.inc"
+#undef XGRAD_KERNEL
 }  // namespace XGRAD_KERNEL_ISA
+
+/// Compiles a kernel of list.inc for both element types.
+#define XGRAD_INSTANTIATE(name)                                                   \
+  template decltype(XGRAD_KERNEL_ISA::name<float>) XGRAD_KERNEL_ISA::name<float>; \
+  template decltype(XGRAD_KERNEL_ISA::name<double>) XGRAD_KERNEL_ISA::name<double>;
 
 }  // namespace xgrad::kernels

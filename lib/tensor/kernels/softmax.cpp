@@ -1,5 +1,5 @@
-// Softmax and its relatives over n of [outer, n, inner]. Along contiguous memory (inner = 1) a batch holds
-// neighbours of one row; otherwise it holds neighbouring rows, and n is walked in strides.
+// Softmax and its relatives over n of [outer, n, inner]. With inner = 1 a batch holds neighbours along n;
+// otherwise it holds neighbours along inner, and n is walked in strides.
 #include <cmath>
 #include <limits>
 
@@ -11,11 +11,12 @@ namespace {
 template <class T>
 constexpr T kLowest = -std::numeric_limits<T>::infinity();
 
-/// One line of n numbers, `lanes` lines side by side: element k is the batch at x + k * stride.
-/// A row of contiguous memory is one line whose batches are its pieces, folded over lanes at the end.
+/// A batch of neighbouring lines of n numbers, where step k is the batch at x + k * stride. Or a row: one
+/// line in contiguous memory, whose steps are its batches one after the other and whose results are folded
+/// over lanes.
 template <class T>
 struct Line {
-  std::int64_t steps, stride, count, last_count;  // last_count: lanes of the last step that matter
+  std::int64_t steps, stride, count, last_count;  // valid lanes: of a step, of the last step
   bool row;
 
   static Line along_row(std::int64_t n) {
@@ -27,7 +28,7 @@ struct Line {
   }
 
   std::int64_t lanes(std::int64_t k) const { return k + 1 < steps ? count : last_count; }
-  Batch<T> at(const T* x, std::int64_t k, T rest) const { return load_up_to(x + k * stride, lanes(k), rest); }
+  Batch<T> at(const T* x, std::int64_t k, T fill) const { return load_up_to(x + k * stride, lanes(k), fill); }
 
   template <class Combine>
   Batch<T> fold(Batch<T> b, Combine&& combine) const {
@@ -40,7 +41,7 @@ struct Line {
     return Batch<T>(lanes_of[0]);
   }
 
-  /// The maximum in every lane; where all is -inf, 0, so that subtracting it is harmless.
+  /// The maximum of each line; 0 where all numbers are -inf, so that subtracting it gives no NaN.
   Batch<T> top(const T* x) const {
     Batch<T> m(kLowest<T>);
     for (std::int64_t k = 0; k < steps; ++k) m = xsimd::max(m, at(x, k, kLowest<T>));
@@ -68,7 +69,7 @@ struct Line {
   }
 };
 
-/// Calls body(line, offset in a tensor, offset in what the reduction leaves) for every line.
+/// Calls body(line, its offset in the tensor, its offset in the reduced tensor) for all lines.
 template <class T, class Body>
 void for_lines(Extents e, Body&& body) {
   if (e.n == 0) return;
@@ -90,8 +91,10 @@ Batch<T> exp_sum(const Line<T>& line, const T* x, const Batch<T>& top) {
   return line.sum([&](auto k) { return xsimd::exp(line.at(x, k, kLowest<T>) - top); });
 }
 
+}  // namespace
+
 template <class T>
-void logsumexp(const T* x, Extents e, T* y, Write write) {
+void XGRAD_KERNEL_ISA::logsumexp(const T* x, Extents e, T* y, Write write) {
   if (e.n == 0) {
     for (std::int64_t i = 0; i < e.outer * e.inner; ++i) put_one(y + i, kLowest<T>, write);
     return;
@@ -108,9 +111,10 @@ void logsumexp(const T* x, Extents e, T* y, Write write) {
     }
   });
 }
+XGRAD_INSTANTIATE(logsumexp)
 
 template <class T>
-void softmax(const T* x, Extents e, T* y, Write write) {
+void XGRAD_KERNEL_ISA::softmax(const T* x, Extents e, T* y, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const Batch<T> top = line.top(x + at);
     if (write == Write::accumulate) {
@@ -119,24 +123,26 @@ void softmax(const T* x, Extents e, T* y, Write write) {
                  [&](auto k) { return xsimd::exp(line.at(x + at, k, kLowest<T>) - top) / total; });
       return;
     }
-    // The destination holds the exponentials in between.
+    // y holds the exponentials until they are divided.
     line.write(y + at, write, [&](auto k) { return xsimd::exp(line.at(x + at, k, kLowest<T>) - top); });
     const Batch<T> total = line.sum([&](auto k) { return line.at(y + at, k, T(0)); });
     line.write(y + at, write, [&](auto k) { return line.at(y + at, k, T(0)) / total; });
   });
 }
+XGRAD_INSTANTIATE(softmax)
 
 template <class T>
-void log_softmax(const T* x, Extents e, T* y, Write write) {
+void XGRAD_KERNEL_ISA::log_softmax(const T* x, Extents e, T* y, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const Batch<T> top = line.top(x + at);
     const Batch<T> log_total = xsimd::log(exp_sum(line, x + at, top));
     line.write(y + at, write, [&](auto k) { return (line.at(x + at, k, T(0)) - top) - log_total; });
   });
 }
+XGRAD_INSTANTIATE(log_softmax)
 
 template <class T>
-void softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
+void XGRAD_KERNEL_ISA::softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const auto us = [&](auto k) { return line.at(u + at, k, T(0)); };
     const auto ys = [&](auto k) { return line.at(y + at, k, T(0)); };
@@ -145,9 +151,10 @@ void softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
                [&](auto k) { return functions::cotangent_mul<Batch<T>>(us(k) - dot, ys(k)); });
   });
 }
+XGRAD_INSTANTIATE(softmax_grad)
 
 template <class T>
-void log_softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
+void XGRAD_KERNEL_ISA::log_softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
   for_lines<T>(e, [&](const Line<T>& line, auto at, auto) {
     const Batch<T> total = line.sum([&](auto k) { return line.at(u + at, k, T(0)); });
     line.write(dx + at, write, [&](auto k) {
@@ -156,26 +163,14 @@ void log_softmax_grad(const T* u, const T* y, Extents e, T* dx, Write write) {
     });
   });
 }
+XGRAD_INSTANTIATE(log_softmax_grad)
 
 template <class T>
-void exp_minus(const T* x, T shift, T scale, T* y, std::int64_t n, Write write) {
+void XGRAD_KERNEL_ISA::exp_minus(const T* x, T shift, T scale, T* y, std::int64_t n, Write write) {
   for_batches<T>(n, y, write, [&](auto i, auto count) {
     return Batch<T>(scale) * xsimd::exp(load_up_to(x + i, count, T(0)) - Batch<T>(shift));
   });
 }
-
-template <class T>
-void fill(Table<T>& t) {
-  t.exp_minus = exp_minus<T>;
-  t.logsumexp = logsumexp<T>;
-  t.softmax = softmax<T>;
-  t.log_softmax = log_softmax<T>;
-  t.softmax_grad = softmax_grad<T>;
-  t.log_softmax_grad = log_softmax_grad<T>;
-}
-
-}  // namespace
-
-void XGRAD_KERNEL_ISA::fill_softmax(Table<float>& f, Table<double>& d) { fill(f), fill(d); }
+XGRAD_INSTANTIATE(exp_minus)
 
 }  // namespace xgrad::kernels

@@ -1,14 +1,14 @@
-// The optimisers' updates, one pass over the weights, and the scaling of pixels: plain loops, which the
-// compiler turns into vector code.
+// The optimisers' updates, in one pass over the weights, and the scaling of pixels: plain loops that the
+// compiler vectorises.
 #include <cmath>
 
 #include "lib/tensor/kernels/simd.hpp"
 
 namespace xgrad::kernels {
-namespace {
 
 template <class T>
-void sgd(T* w, const T* g, T* v, std::int64_t n, T rate, T momentum, T decay, bool nesterov) {
+void XGRAD_KERNEL_ISA::sgd(T* w, const T* g, T* v, std::int64_t n, T rate, T momentum, T decay,
+                           bool nesterov) {
   if (!v) {
     for (std::int64_t i = 0; i < n; ++i) w[i] -= rate * (g[i] + decay * w[i]);
     return;
@@ -20,9 +20,11 @@ void sgd(T* w, const T* g, T* v, std::int64_t n, T rate, T momentum, T decay, bo
     w[i] -= rate * (own * step + lead * v[i]);
   }
 }
+XGRAD_INSTANTIATE(sgd)
 
 template <class T>
-void adam(T* w, const T* g, T* m, T* v, std::int64_t n, T rate, T beta1, T beta2, T epsilon, T decay) {
+void XGRAD_KERNEL_ISA::adam(T* w, const T* g, T* m, T* v, std::int64_t n, T rate, T beta1, T beta2, T epsilon,
+                            T decay) {
   for (std::int64_t i = 0; i < n; ++i) {
     const T step = g[i] + decay * w[i];
     m[i] = beta1 * m[i] + (1 - beta1) * step;
@@ -30,18 +32,12 @@ void adam(T* w, const T* g, T* m, T* v, std::int64_t n, T rate, T beta1, T beta2
     w[i] -= rate * m[i] / (std::sqrt(v[i]) + epsilon);
   }
 }
+XGRAD_INSTANTIATE(adam)
 
 template <class T>
-void scale_bytes(const std::uint8_t* x, T* y, std::int64_t n, T min, T width) {
+void XGRAD_KERNEL_ISA::scale_bytes(const std::uint8_t* x, T* y, std::int64_t n, T min, T width) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = (static_cast<T>(x[i]) - min) / width;
 }
-
-}  // namespace
-
-void XGRAD_KERNEL_ISA::fill_update(Table<float>& f, Table<double>& d) {
-  f.sgd = sgd<float>, d.sgd = sgd<double>;
-  f.scale_bytes = scale_bytes<float>, d.scale_bytes = scale_bytes<double>;
-  f.adam = adam<float>, d.adam = adam<double>;
-}
+XGRAD_INSTANTIATE(scale_bytes)
 
 }  // namespace xgrad::kernels

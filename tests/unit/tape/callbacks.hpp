@@ -39,8 +39,10 @@ struct StructVjpRow {
   static constexpr bool in_pass = true, records = false, keeps = false;
   static Var apply(const Var& m, Action f) {
     return xgrad::apply(CallingOp{[f](Backward& b) {
-                          const Var pending = b.dy() * 2.0;
-                          if (f()) b.dx(0) += pending * 0.5;
+                          // With a graph it is part of this recording, which a backward in f would consume.
+                          const Var pending = b.create_graph() ? Var() : b.dy() * 2.0;
+                          if (!f()) return;
+                          b.dx(0) += pending.defined() ? pending * 0.5 : b.dy() * 1.0;
                         }},
                         m);
   }
@@ -117,13 +119,12 @@ struct HookInCheckpointRow : HookRow {
 struct HookInCustomVjpRow : HookRow {
   static constexpr const char* outer = "custom_row";
   static Var apply(const Var& m, Action f) {
-    return custom_vjp<"custom_row">([](std::span<const Var> v) { return v[0] * 1.0; },
-                                    [f](std::span<const Var> v, const Var&, const Var& dy) {
-                                      const UnaryFunction inner = [&](const Var& z) {
-                                        return sum(HookRow::apply(z * dy, f));
-                                      };
-                                      return std::vector<Var>{value_and_grad(inner, v[0], true).grads[0]};
-                                    })(m);
+    return custom_vjp<"custom_row">(
+        [](std::span<const Var> v) { return v[0] * 1.0; },
+        [f](std::span<const Var> v, const Var&, const Var& dy) {
+          const UnaryFunction inner = [&](const Var& z) { return sum(HookRow::apply(z * dy, f)); };
+          return std::vector<Var>{value_and_grad(inner, stop_gradient(v[0]), true).grads[0]};
+        })(m);
   }
 };
 

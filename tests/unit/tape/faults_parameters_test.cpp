@@ -302,13 +302,18 @@ TEST_CASE("faults: C7: the same value assigned before backward of a checkpoint")
   const TensorFunction f = [&](std::span<const Var> v) { return v[0] * tape.leaf(p) * tape.leaf(p); };
   const Var y = sum(checkpoint(f, {x}));
   p.assign(Array{2.0});
-  CHECK(values(grad(y, {x})[0]) == Values{4});
-  backward(y, {.keep_recording = true});
-  CHECK(grad_of(p) == Values{12});  // 2 p x
-  p.assign(Array{2.0});
-  const Var z = sum(x * tape.leaf(p));
-  backward(y + z);
-  CHECK(grad_of(p) == Values{27});
+  // Right, or refused because it was written.
+  if (modified([&] { return grad(y, {x}); }).empty()) CHECK(values(grad(y, {x})[0]) == Values{4});
+  const std::string text = modified([&] {
+    backward(y);
+    return 0;
+  });
+  if (text.empty()) CHECK(grad_of(p) == Values{12});  // 2 p x
+  if (!text.empty()) CHECK(names(text, "parameter p "));
+  p.zero_grad();
+  tape.clear();
+  backward(sum(checkpoint(f, {tape.input(Array{3.0})})) + sum(tape.leaf(p)));
+  CHECK(grad_of(p) == Values{13});
 }
 
 TEST_CASE("faults: C7: by the leaf of a version before, right or refused") {

@@ -135,5 +135,5 @@ TEST_CASE("faults: C22: a second order through new values, the first through old
   CHECK(values(old) == Values{20});
   CHECK(values(now) == Values{30});
   CHECK(values(grad(sum(now), {x})[0]) == Values{6});
-  CHECK_THROWS_AS(grad(sum(old * now), {x}), ParameterModified);
+  CHECK(values(grad(sum(old * now), {x})[0]) == Values{240});  // 4 30 + 20 6: nothing reads the old value
 }
