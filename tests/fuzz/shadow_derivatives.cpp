@@ -203,7 +203,7 @@ std::vector<N> Shadow::call_back(N n, std::span<const N> args) {
     if (is_dead(n)) f.kinds |= kPlainError;
     throw;
   }
-  if (is_dead(n)) throw Fail{kPlainError | kStaleVar};  // the callback ended its own tape
+  if (is_dead(n)) throw Fail{kPlainError};  // the callback ended its own tape
   return given;
 }
 

@@ -366,7 +366,6 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
       return reshape(a, kShapes[attribute]);
     case Op::broadcast:
       if (a->dims == kShapes[attribute]) {
-        if (tape_of(a->tape).paused) throw Skip{};  // TODO
         return node_of(Op::identity, 0, a, nullptr, wrong);
       }
       return broadcast(a, kShapes[attribute]);
