@@ -9,8 +9,8 @@ namespace fuzz {
 
 /// Where a function is called, which says what it may do.
 struct Place {
-  bool in_callback = false;  // so that clear and the like must throw
-  bool may_write = false;    // it is called once, so it may write what is not its own
+  bool in_callback = false;    // so that clear and the like must throw
+  bool may_write = false;      // it is called once, so it may write what is not its own
   bool in_checkpoint = false;  // so that what hooks and custom derivatives make of cotangents must be linear
   int depth = 0;
 };

@@ -21,7 +21,8 @@ void Shadow::begin(bool shared) {
   for (int p = 0; p < kParameters; ++p) {
     const auto k = static_cast<std::size_t>(p);
     state.parameters[k].memory = state.memory_count++;
-    for (int i = 0; i < size_of(p); ++i) state.memories[k][static_cast<std::size_t>(i)] = element(static_cast<std::uint32_t>(p) + 1, i);
+    for (int i = 0; i < size_of(p); ++i)
+      state.memories[k][static_cast<std::size_t>(i)] = element(static_cast<std::uint32_t>(p) + 1, i);
   }
   mark_state();
 }
@@ -189,7 +190,8 @@ void Shadow::pack(std::span<const std::int8_t> parameters) {
   had_effect = had_effect || !callbacks_.empty();
   if (checkpoint_ >= 0) throw Skip{};
   for (const State::Parameter& p : state.parameters) {
-    if (p.in_backward != State::Parameter::idle && !callbacks_.empty()) throw Skip{};  // TODO
+    if (known::kOldLeavesCount && p.in_backward != State::Parameter::idle && !callbacks_.empty())
+      throw Skip{};
   }
   for (const std::int8_t p : parameters) {
     const auto in_backward = state.parameters[static_cast<std::size_t>(p)].in_backward;
@@ -220,6 +222,14 @@ void Shadow::rewind(int mark, int name) {
   State::Tape& tape = tape_of(m.tape);
   if (m.recording != tape.recording) throw Fail{kStaleVar};
   drop_nodes(tape, m.id, false);
+}
+
+/// What a callback hands out to the sequence.
+void Shadow::escape(int i, N v) {
+  had_effect = true;
+  if (checkpoint_ >= 0 || callbacks_.empty()) throw Skip{};
+  if (is_dead(v) || is_overwritten(v)) throw Skip{};
+  state.vars[static_cast<std::size_t>(i)] = v;
 }
 
 void Shadow::rewind_inside(N like, Op what) {
