@@ -176,6 +176,7 @@ void Shadow::write(int parameter, std::uint32_t seed) {
 void Shadow::halve(int parameter) {
   had_effect = true;
   if (checkpoint_ >= 0 || callbacks_.empty()) throw Skip{};  // it must happen once
+  if (shared_ && parameter == kParameters - 1) throw Skip{};
   // A leaf that was given as a cotangent shows the new value: what its sum is then is open.
   for (const Sweep* sweep = running_; sweep; sweep = sweep->outer) {
     for (const N u : sweep->cotangents) {
@@ -194,6 +195,7 @@ void Shadow::pack(std::span<const std::int8_t> parameters) {
       throw Skip{};
   }
   for (const std::int8_t p : parameters) {
+    if (shared_ && p == kParameters - 1) throw Skip{};
     const auto in_backward = state.parameters[static_cast<std::size_t>(p)].in_backward;
     if (in_backward == State::Parameter::written) throw Fail{kPlainError};
     if (in_backward == State::Parameter::entered) throw Skip{};  // whether the pass holds its memory is open
@@ -247,6 +249,7 @@ void Shadow::clear_inside(N like) {
 
 void Shadow::rewind_out(int mark) {
   const State::Mark& m = state.marks[static_cast<std::size_t>(mark)];
+  if (checkpoint_ >= 0) throw Skip{};  // when it runs again, the name may stand for another mark
   if (m.tape < 0 || !tape_of(m.tape).alive || !innermost_on(m.tape)) throw Skip{};
   // Nothing may have been recorded between the mark and the callback.
   if (m.recording != tape_of(m.tape).recording) throw Skip{};
