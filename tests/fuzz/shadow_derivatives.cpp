@@ -285,16 +285,14 @@ std::vector<N> Shadow::gradient(std::span<const N> ys, std::span<const N> cotang
                                 bool graph) {
   Sweep sweep = start(ys, xs, graph);
   check_versions(sweep, ys);
-  const int sweep_begins = node_count_;
   run(sweep, ys, cotangents);
   std::vector<N> result;
   for (const N x : xs) {
     const bool reached = sweep.has(x) && sweep.cotangents[sweep.at(x)];
     const N g = reached ? sweep.cotangents[sweep.at(x)] : filled(x, x->dims, 0);
     // What a recorded gradient does not depend on, it depends on with derivative zero.
-    const bool given = g->id < sweep_begins;
-    if (known::kCotangentIsMarked && graph && !g->depends && given) const_cast<Node*>(g)->depends |= kOpen;
-    result.push_back(graph && !g->depends ? flat(g) : g);
+    if (known::kCotangentIsMarked && graph && !g->depends) const_cast<Node*>(g)->depends |= kOpen;
+    result.push_back(graph && !(g->depends & ~kOpen) ? flat(g) : g);
   }
   return result;
 }

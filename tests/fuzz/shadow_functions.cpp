@@ -79,7 +79,12 @@ Parts<Shadow> Shadow::functional(Functional kind, const Closure<Shadow>& f, std:
   const N y = call(*this, f, std::span<const N>(x))[0];
   if (is_dead(xs[0]) || may_be_stale(y)) throw Skip{};
   if (is_dead(y) || is_stale(y)) wrong |= kStaleVar;
-  if (y->tape != tape) wrong |= kTapeMismatch | kShapeError;  // whichever is looked at first
+  if (y->tape != tape) {
+    wrong |= kTapeMismatch | kShapeError;  // whichever is looked at first
+    for (const N v : vs) {
+      if (v && (is_dead(v) || is_stale(v))) wrong |= kStaleVar;
+    }
+  }
   if (wrong) throw Fail{wrong};
   const auto one_element = [&] {
     if (y->dims.size() != 1) throw Fail{kShapeError};
@@ -142,6 +147,7 @@ void Shadow::backward(N loss, bool keep) {
   if (loss->dims.size() != 1) wrong |= kShapeError;
   if (!(loss->depends & kOnParameter)) wrong |= kNotDifferentiable;
   if (wrong) throw Fail{wrong};
+  if (checkpoint_ >= 0) throw Skip{};  // it runs again
   State::Tape& tape = tape_of(loss->tape);
   if (shared_ && has_leaf(loss->tape, kParameters - 1)) throw Skip{};  // other threads' too
   Sweep sweep = start({&loss, 1}, {}, false);
@@ -287,6 +293,10 @@ N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
   if (is_dead(y) || is_stale(y)) wrong |= kStaleVar;
   if (y->tape != xs[0]->tape) wrong |= kTapeMismatch;
   if (wrong) throw Fail{wrong};
+  // When it runs again, other tapes may have ended or been cleared.
+  for (int id = first; id < node_count_; ++id) {
+    if (node(id)->tape != xs[0]->tape) throw Skip{};
+  }
   if (y->id < first || !y->is_source() || y->kind == Node::value) return y;
   const bool captured = closures_.size() > closures || checkpoints_.size() > checkpoints;
   const std::uint8_t depends = depends_outside(y, first, captured);

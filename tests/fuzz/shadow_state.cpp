@@ -146,6 +146,7 @@ N Shadow::leaf_like(N like, int parameter) {
 
 void Shadow::read(N v) {
   if (is_dead(v)) throw Fail{kStaleVar};
+  if (checkpoint_ >= 0 && !innermost_on(v->tape)) throw Skip{};  // it may have ended when this runs again
 }
 
 void Shadow::fail() { throw Fail{kCallbackError}; }
