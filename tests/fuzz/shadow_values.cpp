@@ -89,7 +89,8 @@ N Shadow::filled(N like, Dims dims, double value) {
 }
 
 N Shadow::as_constant(N a) {
-  return value_node(a->tape, {a->dims, a->is_float32}, 0, a->elements, a->largest);
+  const std::uint8_t depends = a->depends & kOpen;
+  return value_node(a->tape, {a->dims, a->is_float32}, depends, a->elements, a->largest);
 }
 
 N Shadow::flat(N a) {
@@ -278,7 +279,7 @@ void Shadow::check_operand(N v, int tape, bool differentiable, std::uint32_t& wr
   }
   if (v->tape != tape) wrong |= kTapeMismatch;
   const bool derivative_flows = differentiable && !tape_of(tape).paused;
-  if (is_stale(v) && derivative_flows) wrong |= kStaleVar;
+  if (is_stale(v) && (derivative_flows || v->tape != tape)) wrong |= kStaleVar;
   // Ops on a leaf whose parameter was written since: which value they see is nobody's business.
   if (is_overwritten(v) || (may_be_stale(v) && derivative_flows)) throw Skip{};
   if (v->parameter >= 0) {
