@@ -1,4 +1,4 @@
-// A user's file that trains a network on MNIST: compile_time DATA. scripts/bench measures how long it takes
+// A user's file that trains a network on MNIST: compile_time DATA. bench/run measures how long it takes
 // to compile beside the like of it for libtorch.
 #include <cstdio>
 

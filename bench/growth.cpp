@@ -1,5 +1,5 @@
 // How the cost of a training step grows with depth, width, batch and threads: SGD on dense layers of one
-// width, with ReLU between them. scripts/plots draws docs/growth.svg from it.
+// width, with ReLU between them. bench/plots draws docs/images/growth.svg from it.
 #include <algorithm>
 #include <string>
 #include <thread>

@@ -1,5 +1,5 @@
 // What an op costs beside its arithmetic, and what training steps cost: small workloads, each of which peers
-// can be given too. The counter `seconds` is for one op of a chain, one layer or one step. scripts/bench
+// can be given too. The counter `seconds` is for one op of a chain, one layer or one step. bench/run
 // takes the least of several repetitions, which is what its peers report.
 #include <span>
 #include <string>

@@ -1,5 +1,5 @@
 // A roofline of two training steps on one thread, as CSV: what the machine can do, then what each op does and
-// its share of the time. scripts/plots draws docs/roofline.svg from it.
+// its share of the time. bench/plots draws docs/images/roofline.svg from it.
 #include <unistd.h>
 
 #include <algorithm>

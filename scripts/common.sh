@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the scripts share. Sourced, not run; it works from any folder and never changes it.
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
-me=$(basename "$0")
+me=$(realpath --relative-to="$root" "$0")
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 install=yes # --no-install sets it to no
 
@@ -16,7 +16,7 @@ install=yes # --no-install sets it to no
   bench_packages=(libbenchmark-dev time)
 }
 
-say() { printf '%s: %s\n' "$me" "$*" >&2; }
+say() { printf '%s: %s\n' "${me##*/}" "$*" >&2; }
 die() {
   say "$@"
   exit 1
@@ -24,11 +24,11 @@ die() {
 
 # Wrong usage, which ends with 2.
 misuse() {
-  say "$*; scripts/$me --help says more"
+  say "$*; $me --help says more"
   exit 2
 }
 # The comment at the head of the script.
-show_help() { sed -n '2,/^set/s/^# \{0,1\}//p' "$root/scripts/$me"; }
+show_help() { sed -n '2,/^set/s/^# \{0,1\}//p' "$root/$me"; }
 
 # logged NAME COMMAND...: runs the command with its output in build/log/NAME.log, which `log` names
 # afterwards. On a terminal the last line of the output is shown while the command runs.

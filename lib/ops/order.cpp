@@ -9,6 +9,7 @@
 #include "lib/ops/index.hpp"
 #include "lib/ops/registry.hpp"
 #include "xgrad/ops/shape.hpp"
+#include "xgrad/tape/flow.hpp"
 
 namespace xgrad {
 namespace {
@@ -93,15 +94,15 @@ struct ArgSort {
 template <class Which>
 Var arg_extremum(const Var& x, std::optional<int> axis, bool keepdims) {
   if (axis) return apply(ArgExtremum<Which>{normalize_axis(Which::name, *axis, x.rank()), keepdims}, x);
-  const Var place = apply(ArgExtremum<Which>{0, false}, reshape(x, {-1}));
+  const Var place = apply(ArgExtremum<Which>{0, false}, reshape(stop_gradient(x), {-1}));
   Shape ones;
   for (int i = 0; i < x.rank() && keepdims; ++i) ones.push_back(1);
   return reshape(place, ones);
 }
 
-/// The indices of the first `count` elements along an axis.
+/// The indices of the first `count` elements along an axis. No derivative passes, so x may be stale.
 Var first_indices(const Var& x, std::int64_t count, int axis, bool descending) {
-  return swapaxes(apply(ArgSort{count, descending}, swapaxes(x, axis, -1)), axis, -1);
+  return swapaxes(apply(ArgSort{count, descending}, swapaxes(stop_gradient(x), axis, -1)), axis, -1);
 }
 
 }  // namespace
