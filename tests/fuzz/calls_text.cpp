@@ -93,7 +93,8 @@ std::string lambda(const Fn& f, const Names& around, char letter) {
     const Step& s = f.steps[k];
     const auto at = [&](int i) { return i < 0 ? std::string() : local[static_cast<std::size_t>(i)]; };
     const std::string a = at(s.a), b = at(s.b), name = args + std::to_string(k);
-    const std::string kept = "Var " + name + " = " + a + "; ";
+    std::string kept = "Var ";
+    kept.append(name).append(" = ").append(a).append("; ");
     const std::string call = op_text(s.what, s.attribute, moved(a, s.move_a), b);
     switch (s.kind) {
       case Step::op:

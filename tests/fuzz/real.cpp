@@ -71,6 +71,7 @@ Var Real::enter(int t, const Type& type, std::uint32_t seed, bool requires_grad)
 Var Real::leaf_on(int t, int p) { return tape(t).leaf(parameter(p)); }
 
 Var Real::op(Op what, int attribute, Var& a, bool move_a, Var* b, bool move_b) {
+  if (is_binary(what) && !b) throw std::logic_error("an operand is missing");
   const auto x = [&] { return argument(a, move_a); };
   const auto y = [&] { return argument(*b, move_b); };
   switch (what) {

@@ -80,7 +80,7 @@ class Shadow {
   void detect_nan(int tape, bool on);
   void new_tape(int tape);
   void end_tape(int tape);
-  void print(int tape);
+  void print(int tape) const;
 
   // What the generator and the oracle ask for.
   bool is_stale(N v) const;

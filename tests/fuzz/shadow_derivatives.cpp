@@ -40,12 +40,10 @@ Shadow::Sweep Shadow::start(std::span<const N> ys, std::span<const N> xs, bool g
   }
   for (int id = first; id <= last; ++id) {
     const N n = node(id);
-    char& on_path = sweep.on_path[sweep.at(n)];
-    if (xs.empty()) {
-      on_path = (n->depends & kOnParameter) != 0;
-    } else {
-      on_path = on_path || std::any_of(n->in.begin(), n->in.end(), [&](N v) { return sweep.has(v); });
-    }
+    const bool leads = xs.empty()
+                           ? (n->depends & kOnParameter) != 0
+                           : std::any_of(n->in.begin(), n->in.end(), [&](N v) { return sweep.has(v); });
+    if (leads) sweep.on_path[sweep.at(n)] = 1;
   }
   return sweep;
 }

@@ -283,7 +283,7 @@ void Shadow::end_tape(int tape) {
 }
 
 void Shadow::detect_nan(int tape, bool on) { tape_of(live(state, tape)).nan_check = on; }
-void Shadow::print(int tape) { live(state, tape); }
+void Shadow::print(int tape) const { live(state, tape); }
 
 // Guards ------------------------------------------------------------------------------------------------
 
