@@ -47,11 +47,32 @@ double element(std::uint32_t seed, int i);
 
 enum class Op : std::uint8_t {
   // Of two operands.
-  add, sub, mul, matmul, blend,
+  add,
+  sub,
+  mul,
+  matmul,
+  blend,
   // Of one.
-  neg, scale, exp, tanh, sin, relu, sign, log, sum, reshape, broadcast, stop, identity,
+  neg,
+  scale,
+  exp,
+  tanh,
+  sin,
+  relu,
+  sign,
+  log,
+  sum,
+  reshape,
+  broadcast,
+  stop,
+  identity,
   // Structs of custom_ops.hpp.
-  cubic, nested_cubic, total, slope, thrower, probe
+  cubic,
+  nested_cubic,
+  total,
+  slope,
+  thrower,
+  probe
 };
 constexpr bool is_binary(Op op) { return op <= Op::blend; }
 /// Whether the op takes Args, so that an operand can be donated.
@@ -88,7 +109,8 @@ struct Step {
     backward,       // of sum(a)
     pack,           // parameter `attribute`; a
     write,          // halves parameter `attribute`; a
-    end_tape        // deletes tape `attribute`; a
+    end_tape,       // deletes tape `attribute`; a
+    escape          // assigns a to the sequence's Var `attribute`; a
   };
   Kind kind = op;
   Op what = Op::add;
@@ -112,19 +134,45 @@ struct Fn {
 /// One call of the public API.
 struct Call {
   enum Kind : std::uint8_t {
-    input, constant, leaf, op, copy, drop, hook, custom, checkpoint, functional, grad, backward, zero_grad, sgd,
-    assign, pack, mark, rewind, clear, no_grad, profile, scope, end_guard, end_profile, detect_nan, new_tape,
-    end_tape, read, print
+    input,
+    constant,
+    leaf,
+    op,
+    copy,
+    drop,
+    hook,
+    custom,
+    checkpoint,
+    functional,
+    grad,
+    backward,
+    zero_grad,
+    sgd,
+    assign,
+    pack,
+    mark,
+    rewind,
+    clear,
+    no_grad,
+    profile,
+    scope,
+    end_guard,
+    end_profile,
+    detect_nan,
+    new_tape,
+    end_tape,
+    read,
+    print
   };
   Kind kind = read;
   Op what = Op::add;
   Functional functional_kind = Functional::value_and_grad;
-  std::int8_t a = -1, b = -1;       // Vars
+  std::int8_t a = -1, b = -1;  // Vars
   bool move_a = false, move_b = false;
-  bool flag = false;                // create_graph, keep_recording, whether detect_nan goes on, float32
+  bool flag = false;  // create_graph, keep_recording, whether detect_nan goes on, float32
   std::int8_t tape = 0;
-  std::int8_t index = 0;            // of a parameter, a guard, a mark or a profile
-  std::int8_t index2 = 0;           // of the profile that a guard measures for, or of a shape
+  std::int8_t index = 0;   // of a parameter, a guard, a mark or a profile
+  std::int8_t index2 = 0;  // of the profile that a guard measures for, or of a shape
   int attribute = 0;
   std::uint32_t seed = 0;
   std::vector<std::int8_t> xs, ys, vs;  // Vars; -1 in vs for an empty one

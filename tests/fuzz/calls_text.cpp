@@ -11,7 +11,8 @@ using Names = std::vector<std::string>;
 
 std::string shape_text(const Dims& dims) {
   std::string s = "{";
-  for (int i = 0; i < dims.rank; ++i) s += (i ? ", " : "") + std::to_string(dims.n[static_cast<std::size_t>(i)]);
+  for (int i = 0; i < dims.rank; ++i)
+    s += (i ? ", " : "") + std::to_string(dims.n[static_cast<std::size_t>(i)]);
   return s + "}";
 }
 
@@ -35,9 +36,10 @@ std::string values_text(const Type& type, std::uint32_t seed) {
 }
 
 const char* name_of(Op op) {
-  static constexpr const char* names[] = {"add",  "sub",     "mul",       "matmul", "Blend",    "neg",   "scale",       "exp",
-                                          "tanh", "sin",     "relu", "sign",      "log",    "sum",      "reshape", "broadcast_to", "stop_gradient",
-                                          "identity", "Cubic", "NestedCubic", "Total", "Slope", "Thrower", "Probe"};
+  static constexpr const char* names[] = {
+      "add",           "sub",      "mul",   "matmul",      "Blend", "neg",   "scale",   "exp",
+      "tanh",          "sin",      "relu",  "sign",        "log",   "sum",   "reshape", "broadcast_to",
+      "stop_gradient", "identity", "Cubic", "NestedCubic", "Total", "Slope", "Thrower", "Probe"};
   return names[static_cast<std::size_t>(op)];
 }
 
@@ -51,7 +53,8 @@ std::string op_text(Op op, int attribute, const std::string& a, const std::strin
     return std::string("apply(") + name_of(op) + "{" + attributes + "}, " + x + ")";
   }
   std::string more;
-  if (op == Op::matmul && attribute) more = std::string(", ") + (attribute & 1 ? "true" : "false") + (attribute & 2 ? ", true" : "");
+  if (op == Op::matmul && attribute)
+    more = std::string(", ") + (attribute & 1 ? "true" : "false") + (attribute & 2 ? ", true" : "");
   if (op == Op::reshape || op == Op::broadcast) more = ", Shape" + shape_text(kShapes[attribute]);
   if (op == Op::sum && attribute) more = attribute == 1 ? ", {0}" : ", {-1}";
   return std::string(name_of(op)) + "(" + x + more + ")";
@@ -62,6 +65,7 @@ const char* name_of(Functional kind) {
   return names[static_cast<std::size_t>(kind)];
 }
 
+std::string var(int i) { return i < 0 ? "Var()" : "v" + std::to_string(i); }
 std::string moved(const std::string& name, bool move) { return move ? "std::move(" + name + ")" : name; }
 std::string flag_text(bool flag) { return flag ? "true" : "false"; }
 
@@ -89,45 +93,82 @@ std::string lambda(const Fn& f, const Names& around, char letter) {
     const Step& s = f.steps[k];
     const auto at = [&](int i) { return i < 0 ? std::string() : local[static_cast<std::size_t>(i)]; };
     const std::string a = at(s.a), b = at(s.b), name = args + std::to_string(k);
-    const std::string kept = "Var " + name + " = " + a + "; ";
+    std::string kept = "Var ";
+    kept.append(name).append(" = ").append(a).append("; ");
     const std::string call = op_text(s.what, s.attribute, moved(a, s.move_a), b);
     switch (s.kind) {
-      case Step::op: out << "Var " << name << " = " << call << "; "; break;
+      case Step::op:
+        out << "Var " << name << " = " << call << "; ";
+        break;
       case Step::under_no_grad:
-        out << "Var " << name << " = [&] { auto off = " << a << ".tape().no_grad(); return " << call << "; }(); ";
+        out << "Var " << name << " = [&] { auto off = " << a << ".tape().no_grad(); return " << call
+            << "; }(); ";
         break;
       case Step::constant:
-        out << "Var " << name << " = " << a << ".tape().constant(" << element(s.seed, 0) << ", " << a << ".dtype()); ";
+        out << "Var " << name << " = " << a << ".tape().constant(" << element(s.seed, 0) << ", " << a
+            << ".dtype()); ";
         break;
-      case Step::input: out << "Var " << name << " = input_like(" << a << ", /*seed*/ " << s.seed << "); "; break;
-      case Step::leaf: out << "Var " << name << " = " << a << ".tape().leaf(p" << s.attribute << "); "; break;
-      case Step::read: out << kept << "(void)" << a << ".view(); "; break;
+      case Step::input:
+        out << "Var " << name << " = input_like(" << a << ", /*seed*/ " << s.seed << "); ";
+        break;
+      case Step::leaf:
+        out << "Var " << name << " = " << a << ".tape().leaf(p" << s.attribute << "); ";
+        break;
+      case Step::read:
+        out << kept << "(void)" << a << ".view(); ";
+        break;
       case Step::grad:
-        out << "Var " << name << " = grad(sum(" << a << "), {" << b << "}, {.create_graph = " << flag_text(s.create_graph) << "})[0]; ";
+        out << "Var " << name << " = grad(sum(" << a << "), {" << b
+            << "}, {.create_graph = " << flag_text(s.create_graph) << "})[0]; ";
         break;
       case Step::functional:
-        out << "Var " << name << " = /*sum of*/ " << name_of(s.functional_kind) << "(" << lambda(*s.f, local, inner) << ", {" << a
-            << "}, " << (b.empty() ? "" : "{" + b + "}, ") << flag_text(s.create_graph) << "); ";
+        out << "Var " << name << " = /*sum of*/ " << name_of(s.functional_kind) << "("
+            << lambda(*s.f, local, inner) << ", {" << a << "}, " << (b.empty() ? "" : "{" + b + "}, ")
+            << flag_text(s.create_graph) << "); ";
         break;
-      case Step::checkpoint: out << "Var " << name << " = checkpoint(" << lambda(*s.f, local, inner) << ", {" << a << "}); "; break;
-      case Step::hook: out << "Var " << name << " = with_hook(" << a << ", " << lambda(*s.f, local, inner) << "); "; break;
+      case Step::checkpoint:
+        out << "Var " << name << " = checkpoint(" << lambda(*s.f, local, inner) << ", {" << a << "}); ";
+        break;
+      case Step::hook:
+        out << "Var " << name << " = with_hook(" << a << ", " << lambda(*s.f, local, inner) << "); ";
+        break;
       case Step::custom:
-        out << "Var " << name << " = custom_vjp(" << lambda(*s.f, local, inner) << ", " << lambda(*s.g, local, inner) << ")({" << a << "}); ";
+        out << "Var " << name << " = custom_vjp(" << lambda(*s.f, local, inner) << ", "
+            << lambda(*s.g, local, inner) << ")({" << a << "}); ";
         break;
-      case Step::fail: out << "throw CallbackError(); "; break;
+      case Step::fail:
+        out << "throw CallbackError(); ";
+        break;
       case Step::attempt:
-        out << kept << "try { value_and_grad(" << lambda(*s.f, local, inner) << ", {" << a << "}, " << flag_text(s.create_graph)
-            << "); } catch (const CallbackError&) {} ";
+        out << kept << "try { value_and_grad(" << lambda(*s.f, local, inner) << ", {" << a << "}, "
+            << flag_text(s.create_graph) << "); } catch (const CallbackError&) {} ";
         break;
       case Step::rewind:
-        out << kept << "{ auto m = " << a << ".tape().mark(); " << op_text(s.what, 0, a, "") << "; " << a << ".tape().rewind(m); } ";
+        out << kept << "{ auto m = " << a << ".tape().mark(); " << op_text(s.what, 0, a, "") << "; " << a
+            << ".tape().rewind(m); } ";
         break;
-      case Step::clear: out << kept << "try { " << a << ".tape().clear(); } catch (const Error&) {} "; break;
-      case Step::rewind_out: out << kept << "try { " << a << ".tape().rewind(m" << s.attribute << "); } catch (const Error&) {} "; break;
-      case Step::backward: out << kept << "backward(sum(" << a << "), {.keep_recording = " << flag_text(s.create_graph) << "}); "; break;
-      case Step::pack: out << kept << "pack({p" << s.attribute << "}); "; break;
-      case Step::write: out << kept << "p" << s.attribute << ".assign(p" << s.attribute << ".value() / 2); "; break;
-      case Step::end_tape: out << kept << "delete t" << s.attribute << "; "; break;
+      case Step::clear:
+        out << kept << "try { " << a << ".tape().clear(); } catch (const Error&) {} ";
+        break;
+      case Step::rewind_out:
+        out << kept << "try { " << a << ".tape().rewind(m" << s.attribute << "); } catch (const Error&) {} ";
+        break;
+      case Step::backward:
+        out << kept << "backward(sum(" << a << "), {.keep_recording = " << flag_text(s.create_graph)
+            << "}); ";
+        break;
+      case Step::pack:
+        out << kept << "pack({p" << s.attribute << "}); ";
+        break;
+      case Step::write:
+        out << kept << "p" << s.attribute << ".assign(p" << s.attribute << ".value() / 2); ";
+        break;
+      case Step::escape:
+        out << kept << var(s.attribute) << " = " << a << "; ";
+        break;
+      case Step::end_tape:
+        out << kept << "delete t" << s.attribute << "; ";
+        break;
     }
     local.push_back(name);
   }
@@ -143,8 +184,6 @@ std::string lambda(const Fn& f, const Names& around, char letter) {
   out << "; }";
   return out.str();
 }
-
-std::string var(int i) { return i < 0 ? "Var()" : "v" + std::to_string(i); }
 
 std::string list(const std::vector<std::int8_t>& names) {
   std::string s = "{";
@@ -169,44 +208,96 @@ std::ostream& operator<<(std::ostream& out, const Call& c) {
   switch (c.kind) {
     case Call::input:
     case Call::constant:
-      out << t() << (c.kind == Call::input ? "input(" : "constant(") << values_text({kShapes[c.index2], c.flag}, c.seed) << ")";
+      out << t() << (c.kind == Call::input ? "input(" : "constant(")
+          << values_text({kShapes[c.index2], c.flag}, c.seed) << ")";
       break;
-    case Call::leaf: out << t() << "leaf(p" << i << ")"; break;
+    case Call::leaf:
+      out << t() << "leaf(p" << i << ")";
+      break;
     case Call::op:
-      out << op_text(c.what, c.attribute, moved(var(c.a), c.move_a), c.b < 0 ? "" : moved(var(c.b), c.move_b));
+      out << op_text(c.what, c.attribute, moved(var(c.a), c.move_a),
+                     c.b < 0 ? "" : moved(var(c.b), c.move_b));
       break;
-    case Call::copy: out << var(c.a); break;
-    case Call::drop: out << var(c.a) << " = Var()"; break;
-    case Call::hook: out << "with_hook(" << var(c.a) << ", " << f() << ")"; break;
-    case Call::custom: out << "custom_vjp(" << f() << ", " << lambda(*c.g, names, 'x') << ")(" << list(c.xs) << ")"; break;
-    case Call::checkpoint: out << "checkpoint(" << f() << ", " << list(c.xs) << ")"; break;
+    case Call::copy:
+      out << var(c.a);
+      break;
+    case Call::drop:
+      out << var(c.a) << " = Var()";
+      break;
+    case Call::hook:
+      out << "with_hook(" << var(c.a) << ", " << f() << ")";
+      break;
+    case Call::custom:
+      out << "custom_vjp(" << f() << ", " << lambda(*c.g, names, 'x') << ")(" << list(c.xs) << ")";
+      break;
+    case Call::checkpoint:
+      out << "checkpoint(" << f() << ", " << list(c.xs) << ")";
+      break;
     case Call::functional:
-      out << name_of(c.functional_kind) << "(" << f() << ", " << list(c.xs) << ", " << (c.vs.empty() ? "" : list(c.vs) + ", ") << flag_text(c.flag) << ")";
+      out << name_of(c.functional_kind) << "(" << f() << ", " << list(c.xs) << ", "
+          << (c.vs.empty() ? "" : list(c.vs) + ", ") << flag_text(c.flag) << ")";
       break;
-    case Call::grad: out << "grad(" << list(c.ys) << ", /*cotangents*/ " << list(c.vs) << ", " << list(c.xs) << ", " << flag_text(c.flag) << ")"; break;
-    case Call::backward: out << "backward(" << var(c.a) << ", {.keep_recording = " << flag_text(c.flag) << "})"; break;
-    case Call::zero_grad: out << "p" << i << ".zero_grad()"; break;
-    case Call::sgd: out << "p" << i << ".assign(p" << i << ".value() - p" << i << ".grad() / 16)"; break;
-    case Call::assign: out << "p" << i << ".assign(" << values_text(kParameterTypes[c.index], c.seed) << ")"; break;
+    case Call::grad:
+      out << "grad(" << list(c.ys) << ", /*cotangents*/ " << list(c.vs) << ", " << list(c.xs) << ", "
+          << flag_text(c.flag) << ")";
+      break;
+    case Call::backward:
+      out << "backward(" << var(c.a) << ", {.keep_recording = " << flag_text(c.flag) << "})";
+      break;
+    case Call::zero_grad:
+      out << "p" << i << ".zero_grad()";
+      break;
+    case Call::sgd:
+      out << "p" << i << ".assign(p" << i << ".value() - p" << i << ".grad() / 16)";
+      break;
+    case Call::assign:
+      out << "p" << i << ".assign(" << values_text(kParameterTypes[c.index], c.seed) << ")";
+      break;
     case Call::pack: {
       out << "pack({";
       for (std::size_t k = 0; k < c.xs.size(); ++k) out << (k ? ", p" : "p") << int{c.xs[k]};
       out << "})";
       break;
     }
-    case Call::mark: out << "m" << i << " = " << t() << "mark()"; break;
-    case Call::rewind: out << t() << "rewind(m" << i << ")"; break;
-    case Call::clear: out << t() << "clear()"; break;
-    case Call::no_grad: out << "g" << i << " = " << t() << "no_grad()"; break;
-    case Call::profile: out << "g" << i << " = " << t() << "profile(profile" << int{c.index2} << ")"; break;
-    case Call::scope: out << "g" << i << " = " << t() << "scope(\"" << (c.index % 2 ? "odd" : "even") << "\")"; break;
-    case Call::end_guard: out << "delete g" << i; break;
-    case Call::end_profile: out << "delete profile" << i; break;
-    case Call::detect_nan: out << t() << "detect_nan(NanCheck::" << (c.flag ? "non_finite" : "off") << ")"; break;
-    case Call::new_tape: out << "t" << int{c.tape} << " = new Tape"; break;
-    case Call::end_tape: out << "delete t" << int{c.tape}; break;
-    case Call::read: out << var(c.a) << ".view()"; break;
-    case Call::print: out << t() << "print(out)"; break;
+    case Call::mark:
+      out << "m" << i << " = " << t() << "mark()";
+      break;
+    case Call::rewind:
+      out << t() << "rewind(m" << i << ")";
+      break;
+    case Call::clear:
+      out << t() << "clear()";
+      break;
+    case Call::no_grad:
+      out << "g" << i << " = " << t() << "no_grad()";
+      break;
+    case Call::profile:
+      out << "g" << i << " = " << t() << "profile(profile" << int{c.index2} << ")";
+      break;
+    case Call::scope:
+      out << "g" << i << " = " << t() << "scope(\"" << (c.index % 2 ? "odd" : "even") << "\")";
+      break;
+    case Call::end_guard:
+      out << "delete g" << i;
+      break;
+    case Call::end_profile:
+      out << "delete profile" << i;
+      break;
+    case Call::detect_nan:
+      out << t() << "detect_nan(NanCheck::" << (c.flag ? "non_finite" : "off") << ")";
+      break;
+    case Call::new_tape:
+      out << "t" << int{c.tape} << " = new Tape";
+      break;
+    case Call::end_tape:
+      out << "delete t" << int{c.tape};
+      break;
+    case Call::read:
+      out << var(c.a) << ".view()";
+      break;
+    case Call::print:
+      out << t() << "print(out)";
+      break;
   }
   return out << ';';
 }

@@ -1,4 +1,5 @@
-// Ops of the fuzzer's own, as a user writes them: structs of which each uses another part of xgrad/tape/op.hpp.
+// Ops of the fuzzer's own, as a user writes them: structs of which each uses another part of
+// xgrad/tape/op.hpp.
 #pragma once
 
 #include <algorithm>
@@ -93,7 +94,8 @@ struct Total {
   }
 };
 
-/// The derivative of x sin(x), which the kernel takes on a tape of its own or on the one that it computes for.
+/// The derivative of x sin(x), which the kernel takes on a tape of its own or on the one that it computes
+/// for.
 struct Slope {
   static constexpr const char* name = "slope";
   static constexpr Reads reads[] = {reads_x(0)};
@@ -103,9 +105,8 @@ struct Slope {
   void eval(Operands x, View y, Write write) const {
     Tape own;
     Tape& t = tape ? *tape : own;
-    const Var v = t.constant(TensorType{x[0].dtype, x[0].shape()}, [&](View to) {
-      std::copy_n(x[0].as<T>(), to.size(), to.as<T>());
-    });
+    const Var v = t.constant(TensorType{x[0].dtype, x[0].shape()},
+                             [&](View to) { std::copy_n(x[0].as<T>(), to.size(), to.as<T>()); });
     const auto f = [](const Var& z) { return sum(z * sin(z)); };
     const Var g = value_and_grad(f, v).grads[0];
     const ConstView given = g.view();

@@ -10,7 +10,8 @@ bool broadcasts(const Dims& a, const Dims& b, Dims& out) {
   const Dims &longer = a.rank >= b.rank ? a : b, &shorter = a.rank >= b.rank ? b : a;
   out = longer;
   for (int i = 1; i <= shorter.rank; ++i) {
-    if (longer.n[static_cast<std::size_t>(longer.rank - i)] != shorter.n[static_cast<std::size_t>(shorter.rank - i)])
+    if (longer.n[static_cast<std::size_t>(longer.rank - i)] !=
+        shorter.n[static_cast<std::size_t>(shorter.rank - i)])
       return false;
   }
   return true;
@@ -129,8 +130,10 @@ bool FunctionBuilder::add_binary() {
 }
 
 void FunctionBuilder::add_unary() {
-  static constexpr Op ops[] = {Op::tanh, Op::sin, Op::tanh, Op::sin, Op::exp, Op::neg, Op::scale, Op::relu, Op::sign, Op::probe, Op::cubic, Op::nested_cubic,
-                               Op::slope, Op::stop, Op::identity, Op::sum, Op::total, Op::thrower, Op::reshape};
+  static constexpr Op ops[] = {Op::tanh,  Op::sin,          Op::tanh,    Op::sin,    Op::exp,
+                               Op::neg,   Op::scale,        Op::relu,    Op::sign,   Op::probe,
+                               Op::cubic, Op::nested_cubic, Op::slope,   Op::stop,   Op::identity,
+                               Op::sum,   Op::total,        Op::thrower, Op::reshape};
   const int a = any_local();
   const Op what = ops[random_.below(static_cast<int>(std::size(ops)))];
   Type made = type(a);
@@ -156,7 +159,12 @@ FunctionBuilder FunctionBuilder::nested(std::vector<Type> args, bool in_callback
     around.push_back(locals_[i].type);
     names.push_back(static_cast<std::int8_t>(i));
   }
-  return {random_, std::move(args), around, names, {place_.in_callback || in_callback, false, place_.in_checkpoint || in_checkpoint, place_.depth + 1}};
+  return {
+      random_,
+      std::move(args),
+      around,
+      names,
+      {place_.in_callback || in_callback, false, place_.in_checkpoint || in_checkpoint, place_.depth + 1}};
 }
 
 bool FunctionBuilder::add_nested() {
@@ -245,19 +253,20 @@ bool FunctionBuilder::add_nested() {
   return true;
 }
 
-/// Something that is done for what it does, not for what it gives.
 void FunctionBuilder::add_effect() {
   Step s;
   const int a = any_local();
   s.a = static_cast<std::int8_t>(a);
   s.attribute = random_.below(kParameters);
-  const int choice = random_.below(place_.may_write ? 8 : place_.in_callback ? 4 : 2);
-  static constexpr Step::Kind kinds[] = {Step::read,  Step::rewind,   Step::clear, Step::rewind_out,
-                                         Step::write, Step::backward, Step::pack,  Step::end_tape};
+  const int choice = random_.below(place_.may_write ? 9 : place_.in_callback ? 4 : 2);
+  static constexpr Step::Kind kinds[] = {Step::read,       Step::rewind,   Step::clear,
+                                         Step::rewind_out, Step::write,    Step::backward,
+                                         Step::pack,       Step::end_tape, Step::escape};
   s.kind = kinds[choice];
   if (s.kind == Step::rewind) s.what = random_.percent(50) ? Op::tanh : Op::cubic;
   if (s.kind == Step::rewind_out) s.attribute = random_.below(kMarks);
   if (s.kind == Step::end_tape) s.attribute = random_.below(kTapes);
+  if (s.kind == Step::escape) s.attribute = random_.below(kVars);
   if (s.kind == Step::backward) {
     Step leaf;
     leaf.kind = Step::leaf;

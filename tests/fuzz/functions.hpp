@@ -9,8 +9,8 @@ namespace fuzz {
 
 /// Where a function is called, which says what it may do.
 struct Place {
-  bool in_callback = false;  // so that clear and the like must throw
-  bool may_write = false;    // it is called once, so it may write what is not its own
+  bool in_callback = false;    // so that clear and the like must throw
+  bool may_write = false;      // it is called once, so it may write what is not its own
   bool in_checkpoint = false;  // so that what hooks and custom derivatives make of cotangents must be linear
   int depth = 0;
 };
@@ -28,6 +28,8 @@ class FunctionBuilder {
   void add_empty_result() { fn_.results.push_back(-1); }
   FnPtr done() { return std::make_shared<const Fn>(std::move(fn_)); }
   void add_steps(int count);
+  /// Something that is done for what it does, not for what it gives.
+  void add_effect();
 
  private:
   struct Local {
@@ -42,7 +44,6 @@ class FunctionBuilder {
   void add_step();
   bool add_binary();
   void add_unary();
-  void add_effect();
   bool add_nested();
   FunctionBuilder nested(std::vector<Type> args, bool in_callback, bool in_checkpoint = false);
   void add_linear_result(int cotangent, const Type& type);

@@ -19,21 +19,26 @@ std::int8_t Generator::any_var(Suits suits) {
 
 std::int8_t Generator::operand() {
   const bool any = random_.percent(4);
-  return any_var([&](N v) { return any || (v->tape == tape_ && !shadow_.is_stale(v) && !shadow_.is_overwritten(v)); });
+  // What was made last, so that computations get deep.
+  const bool usable = latest_ >= 0 && at(latest_) && at(latest_)->tape == tape_ &&
+                      !shadow_.is_stale(at(latest_)) && !shadow_.is_overwritten(at(latest_));
+  if (usable && random_.percent(30)) return latest_;
+  return any_var(
+      [&](N v) { return any || (v->tape == tape_ && !shadow_.is_stale(v) && !shadow_.is_overwritten(v)); });
 }
 
 std::int8_t Generator::differentiable() {
   if (random_.percent(4)) return operand();
   return any_var([&](N v) {
-    return v->tape == tape_ && v->depends && !shadow_.is_stale(v) && !shadow_.is_overwritten(v);
+    return v->tape == tape_ && v->is_source() && !shadow_.is_stale(v) && !shadow_.is_overwritten(v);
   });
 }
 
 std::int8_t Generator::like(const Type& type, int percent_any) {
   if (random_.percent(percent_any)) return operand();
   return any_var([&](N v) {
-    return v->tape == tape_ && v->dims == type.dims && v->is_float32 == type.is_float32 && !shadow_.is_stale(v) &&
-           !shadow_.is_overwritten(v);
+    return v->tape == tape_ && v->dims == type.dims && v->is_float32 == type.is_float32 &&
+           !shadow_.is_stale(v) && !shadow_.is_overwritten(v);
   });
 }
 
@@ -49,7 +54,6 @@ std::int8_t Generator::place() {
 int Generator::writable_parameter() { return random_.below(kParameters - options_.shared_parameter); }
 
 Call Generator::next() {
-  ++calls_;
   for (;;) {
     Call c;
     c.tape = static_cast<std::int8_t>(random_.below(kTapes));
@@ -62,6 +66,7 @@ Call Generator::next() {
       continue;
     }
     if (!choose_kind(c)) continue;
+    if (!c.out.empty()) latest_ = c.out[0];
     const bool fits = c.kind <= Call::backward && c.kind != Call::copy && c.kind != Call::drop;
     if (options_.allocation_failures && fits && random_.percent(6)) c.fail_after = random_.below(12);
     return c;
@@ -74,12 +79,14 @@ bool Generator::choose_kind(Call& c) {
     int weight;
   };
   static constexpr Weight weights[] = {
-      {Call::input, 70},     {Call::constant, 40}, {Call::leaf, 70},       {Call::op, 350},     {Call::copy, 25},
-      {Call::drop, 60},      {Call::hook, 50},     {Call::custom, 40},     {Call::checkpoint, 50}, {Call::functional, 80},
-      {Call::grad, 130},     {Call::backward, 60}, {Call::zero_grad, 15},  {Call::sgd, 30},     {Call::assign, 10},
-      {Call::pack, 8},       {Call::mark, 20},     {Call::rewind, 15},     {Call::clear, 6},    {Call::no_grad, 12},
-      {Call::profile, 8},    {Call::scope, 12},    {Call::end_guard, 40},  {Call::end_profile, 4}, {Call::detect_nan, 10},
-      {Call::new_tape, 5},   {Call::end_tape, 5},  {Call::read, 20},       {Call::print, 4}};
+      {Call::input, 70},      {Call::constant, 40},   {Call::leaf, 70},      {Call::op, 350},
+      {Call::copy, 25},       {Call::drop, 60},       {Call::hook, 50},      {Call::custom, 40},
+      {Call::checkpoint, 50}, {Call::functional, 80}, {Call::grad, 130},     {Call::backward, 100},
+      {Call::zero_grad, 15},  {Call::sgd, 30},        {Call::assign, 25},    {Call::pack, 8},
+      {Call::mark, 20},       {Call::rewind, 15},     {Call::clear, 6},      {Call::no_grad, 12},
+      {Call::profile, 8},     {Call::scope, 12},      {Call::end_guard, 40}, {Call::end_profile, 4},
+      {Call::detect_nan, 10}, {Call::new_tape, 5},    {Call::end_tape, 5},   {Call::read, 20},
+      {Call::print, 4}};
   static constexpr int total = [] {
     int sum = 0;
     for (const Weight& w : weights) sum += w.weight;
@@ -97,28 +104,45 @@ bool Generator::choose_kind(Call& c) {
     case Call::input:
     case Call::constant:
       c.flag = random_.percent(12);
-      c.index2 = static_cast<std::int8_t>(random_.percent(75) ? random_.below(3) : random_.below(kShapeCount));
+      c.index2 =
+          static_cast<std::int8_t>(random_.percent(75) ? random_.below(3) : random_.below(kShapeCount));
       c.out = {place()};
       return true;
     case Call::leaf:
       c.index = static_cast<std::int8_t>(random_.below(kParameters));
       c.out = {place()};
       return true;
-    case Call::op: return make_op(c);
+    case Call::op:
+      return make_op(c);
     case Call::copy:
       c.a = any_var([](N) { return true; });
       c.out = {place()};
       return c.a >= 0;
-    case Call::drop: return (c.a = any_var([](N) { return true; })) >= 0;
-    case Call::hook: return make_hook(c);
-    case Call::custom: return make_custom(c);
-    case Call::checkpoint: return make_checkpoint(c);
-    case Call::functional: return make_functional(c);
-    case Call::grad: return make_grad(c);
-    case Call::backward: return make_backward(c);
+    case Call::drop:
+      return (c.a = any_var([](N) { return true; })) >= 0;
+    case Call::hook:
+      return make_hook(c);
+    case Call::custom:
+      return make_custom(c);
+    case Call::checkpoint:
+      return make_checkpoint(c);
+    case Call::functional:
+      return make_functional(c);
+    case Call::grad:
+      return make_grad(c);
+    case Call::backward:
+      return make_backward(c);
     case Call::zero_grad:
+    case Call::assign:
+      c.index = static_cast<std::int8_t>(writable_parameter());
+      return true;
     case Call::sgd:
-    case Call::assign: c.index = static_cast<std::int8_t>(writable_parameter()); return true;
+      for (int tries = 0; tries < 4; ++tries) {
+        c.index = static_cast<std::int8_t>(writable_parameter());
+        if (shadow_.state.parameters[static_cast<std::size_t>(c.index)].grad == State::Parameter::known)
+          break;
+      }
+      return true;
     case Call::pack:
       for (int i = 0; i <= random_.below(3); ++i) {
         const auto p = static_cast<std::int8_t>(writable_parameter());
@@ -126,7 +150,9 @@ bool Generator::choose_kind(Call& c) {
       }
       return true;
     case Call::mark:
-    case Call::rewind: c.index = static_cast<std::int8_t>(random_.below(kMarks)); return true;
+    case Call::rewind:
+      c.index = static_cast<std::int8_t>(random_.below(kMarks));
+      return true;
     case Call::no_grad:
     case Call::profile:
     case Call::scope:
@@ -134,16 +160,23 @@ bool Generator::choose_kind(Call& c) {
       c.index = static_cast<std::int8_t>(random_.below(kGuards));
       c.index2 = static_cast<std::int8_t>(random_.below(kProfiles));
       return true;
-    case Call::end_profile: c.index = static_cast<std::int8_t>(random_.below(kProfiles)); return true;
-    case Call::read: return (c.a = any_var([](N) { return true; })) >= 0;
-    default: return true;
+    case Call::end_profile:
+      c.index = static_cast<std::int8_t>(random_.below(kProfiles));
+      return true;
+    case Call::read:
+      return (c.a = any_var([](N) { return true; })) >= 0;
+    default:
+      return true;
   }
 }
 
 bool Generator::make_op(Call& c) {
-  static constexpr Op unary[] = {Op::tanh, Op::tanh, Op::sin, Op::sin, Op::neg, Op::scale, Op::exp, Op::relu, Op::sign, Op::probe, Op::sum, Op::sum, Op::reshape,
-                                 Op::broadcast, Op::stop, Op::identity, Op::cubic, Op::nested_cubic, Op::total, Op::slope, Op::thrower, Op::log};
-  static constexpr Op binary[] = {Op::add, Op::add, Op::sub, Op::mul, Op::mul, Op::mul, Op::matmul, Op::blend};
+  static constexpr Op unary[] = {
+      Op::tanh,  Op::tanh,         Op::sin,   Op::sin,   Op::neg,     Op::scale,     Op::exp,  Op::relu,
+      Op::sign,  Op::probe,        Op::sum,   Op::sum,   Op::reshape, Op::broadcast, Op::stop, Op::identity,
+      Op::cubic, Op::nested_cubic, Op::total, Op::slope, Op::thrower, Op::log};
+  static constexpr Op binary[] = {Op::add, Op::add, Op::sub,    Op::mul,
+                                  Op::mul, Op::mul, Op::matmul, Op::blend};
   c.a = operand();
   if (c.a < 0) return false;
   if (random_.percent(55)) {
@@ -156,20 +189,32 @@ bool Generator::make_op(Call& c) {
   } else {
     c.what = unary[random_.below(static_cast<int>(std::size(unary)))];
     switch (c.what) {
-      case Op::scale: c.attribute = random_.below(1000); break;
-      case Op::sum: c.attribute = random_.percent(60) ? 0 : random_.below(3); break;
+      case Op::scale:
+        c.attribute = random_.below(1000);
+        break;
+      case Op::sum:
+        c.attribute = random_.percent(60) ? 0 : random_.below(3);
+        break;
       case Op::reshape:
-      case Op::broadcast: c.attribute = random_.below(kShapeCount); break;
-      case Op::slope: c.attribute = random_.below(2); break;
-      case Op::thrower: c.attribute = random_.percent(60) ? 0 : 1 + random_.below(3); break;
-      default: break;
+      case Op::broadcast:
+        c.attribute = random_.below(kShapeCount);
+        break;
+      case Op::slope:
+        c.attribute = random_.below(2);
+        break;
+      case Op::thrower:
+        c.attribute = random_.percent(60) ? 0 : 1 + random_.below(3);
+        break;
+      default:
+        break;
     }
   }
   if (takes_args(c.what)) {
     c.move_a = random_.percent(20);
     c.move_b = c.b >= 0 && random_.percent(20) && !(c.move_a && c.a == c.b);
     // Under no_grad identity need not take what it is given.
-    if (c.what == Op::identity && shadow_.state.tapes[static_cast<std::size_t>(at(c.a)->tape)].paused) c.move_a = false;
+    if (c.what == Op::identity && shadow_.state.tapes[static_cast<std::size_t>(at(c.a)->tape)].paused)
+      c.move_a = false;
   }
   c.out = {place()};
   return true;
@@ -202,6 +247,7 @@ bool Generator::make_hook(Call& c) {
   const Around captured = around(shadow_, tape_, random_);
   FunctionBuilder f(random_, {type_of(c.a)}, captured.types, captured.names, {true, true, false, 0});
   f.add_steps(random_.below(3));
+  if (random_.percent(35)) f.add_effect();
   if (random_.percent(25)) {
     f.add_empty_result();
   } else {
@@ -230,6 +276,7 @@ bool Generator::make_custom(Call& c) {
   args.insert(args.end(), {y, y});
   FunctionBuilder g(random_, args, captured.types, captured.names, {true, true, false, 0});
   g.add_steps(1 + random_.below(3));
+  if (random_.percent(25)) g.add_effect();
   for (const Type& x : types) {
     if (random_.percent(12)) {
       g.add_empty_result();

@@ -62,8 +62,8 @@ class Generator {
   Random random_;
   const Shadow& shadow_;
   GeneratorOptions options_;
-  int tape_ = -1;  // the one that the call is about
-  int calls_ = 0;
+  int tape_ = -1;            // the one that the call is about
+  std::int8_t latest_ = -1;  // the Var that was assigned last
 };
 
 }  // namespace fuzz

@@ -1,5 +1,5 @@
-// The program: random sequences of calls of the public API, against a shadow that computes the same without the
-// library.
+// The program: random sequences of calls of the public API, against a shadow that computes the same without
+// the library.
 #include <unistd.h>
 
 #include <atomic>
@@ -43,7 +43,9 @@ void* operator new[](std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return std::malloc(size ? size : 1); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return std::malloc(size ? size : 1); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+  return std::malloc(size ? size : 1);
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
@@ -68,7 +70,8 @@ struct Options {
 };
 
 [[noreturn]] void usage(const char* program) {
-  std::cerr << "usage: " << program << " [--sequences N] [--seed S] [--threads T] [--verbose] [--only SEED]\n";
+  std::cerr << "usage: " << program
+            << " [--sequences N] [--seed S] [--threads T] [--verbose] [--only SEED]\n";
   std::exit(2);
 }
 
@@ -118,11 +121,15 @@ void report_crash(int signal) {
   std::raise(signal);
 }
 
-/// Runs seeds first, first + stride, ... Returns false at the first failure, which it reports.
-bool run_share(const Options& options, const RunOptions& run_options, int first, std::atomic<bool>& failed,
+/// Runs every so manyth sequence, until one fails, which it reports.
+void run_share(const Options& options, const RunOptions& run_options, int first, std::atomic<bool>& failed,
                std::atomic<std::uint64_t>& calls, std::mutex& output) {
+  std::vector<char> crash_stack(std::size_t{64} * 1024);
+  const stack_t stack{crash_stack.data(), 0, crash_stack.size()};
+  sigaltstack(&stack, nullptr);
   Runner runner(run_options);
-  for (auto k = static_cast<std::uint64_t>(first); k < options.sequences && !failed; k += static_cast<std::uint64_t>(options.threads)) {
+  for (auto k = static_cast<std::uint64_t>(first); k < options.sequences && !failed;
+       k += static_cast<std::uint64_t>(options.threads)) {
     const std::uint64_t seed = options.seed + k;
     running = seed;
     if (options.verbose) std::cout << "sequence " << seed << std::endl;
@@ -130,21 +137,26 @@ bool run_share(const Options& options, const RunOptions& run_options, int first,
     calls += outcome.calls.size();
     if (outcome.problem.empty()) continue;
     const std::lock_guard lock(output);
-    if (failed.exchange(true)) return false;
-    std::cout << "sequence " << seed << " fails at call " << outcome.calls.size() << ": " << outcome.problem << std::endl;
+    if (failed.exchange(true)) break;
+    std::cout << "sequence " << seed << " fails at call " << outcome.calls.size() << ": " << outcome.problem
+              << std::endl;
     const Outcome small = runner.shrink(seed, outcome);
     const Outcome& shown = small.problem.empty() ? outcome : small;
     std::cout << text(shown.calls) << shown.problem << "\nrun --only " << seed << " --verbose" << std::endl;
-    return false;
+    break;
   }
-  return true;
+  const stack_t none{nullptr, SS_DISABLE, 0};
+  sigaltstack(&none, nullptr);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
-  for (const int signal : {SIGSEGV, SIGABRT, SIGFPE, SIGBUS}) std::signal(signal, report_crash);
+  struct sigaction action {};
+  action.sa_handler = report_crash;
+  action.sa_flags = SA_ONSTACK;  // a stack may have overflown
+  for (const int signal : {SIGSEGV, SIGABRT, SIGFPE, SIGBUS}) sigaction(signal, &action, nullptr);
 
   const Parameter shared = Real::own_parameter(kParameters - 1);
   RunOptions run_options;

@@ -16,7 +16,8 @@ Shape shape_of(const Dims& dims) {
 template <class T>
 xt::xarray<T> array_of(const Dims& dims, std::uint32_t seed) {
   std::vector<std::size_t> shape;
-  for (int i = 0; i < dims.rank; ++i) shape.push_back(static_cast<std::size_t>(dims.n[static_cast<std::size_t>(i)]));
+  for (int i = 0; i < dims.rank; ++i)
+    shape.push_back(static_cast<std::size_t>(dims.n[static_cast<std::size_t>(i)]));
   xt::xarray<T> result(shape);
   for (int i = 0; i < dims.size(); ++i) result.data()[i] = static_cast<T>(element(seed, i));
   return result;
@@ -70,33 +71,58 @@ Var Real::enter(int t, const Type& type, std::uint32_t seed, bool requires_grad)
 Var Real::leaf_on(int t, int p) { return tape(t).leaf(parameter(p)); }
 
 Var Real::op(Op what, int attribute, Var& a, bool move_a, Var* b, bool move_b) {
+  if (is_binary(what) && !b) throw std::logic_error("an operand is missing");
   const auto x = [&] { return argument(a, move_a); };
   const auto y = [&] { return argument(*b, move_b); };
   switch (what) {
-    case Op::add: return x() + y();
-    case Op::sub: return x() - y();
-    case Op::mul: return x() * y();
-    case Op::matmul: return matmul(a, *b, (attribute & 1) != 0, (attribute & 2) != 0);
-    case Op::blend: return xgrad::apply(Blend{}, x(), y());
-    case Op::neg: return -x();
-    case Op::scale: return x() * element(static_cast<std::uint32_t>(attribute), 0);
-    case Op::exp: return exp(x());
-    case Op::tanh: return tanh(x());
-    case Op::sin: return sin(x());
-    case Op::relu: return relu(x());
-    case Op::sign: return sign(x());
-    case Op::log: return log(x());
-    case Op::sum: return attribute == 0 ? sum(a) : sum(a, {attribute == 1 ? 0 : -1});
-    case Op::reshape: return reshape(a, shape_of(kShapes[attribute]));
-    case Op::broadcast: return broadcast_to(a, shape_of(kShapes[attribute]));
-    case Op::stop: return stop_gradient(a);
-    case Op::identity: return identity(x());
-    case Op::cubic: return xgrad::apply(Cubic{}, x());
-    case Op::nested_cubic: return xgrad::apply(NestedCubic{}, x());
-    case Op::total: return xgrad::apply(Total{}, x());
-    case Op::slope: return xgrad::apply(Slope{attribute == 1 ? &a.tape() : nullptr}, x());
-    case Op::thrower: return xgrad::apply(Thrower{attribute}, x());
-    case Op::probe: return xgrad::apply(Probe{}, x());
+    case Op::add:
+      return x() + y();
+    case Op::sub:
+      return x() - y();
+    case Op::mul:
+      return x() * y();
+    case Op::matmul:
+      return matmul(a, *b, (attribute & 1) != 0, (attribute & 2) != 0);
+    case Op::blend:
+      return xgrad::apply(Blend{}, x(), y());
+    case Op::neg:
+      return -x();
+    case Op::scale:
+      return x() * element(static_cast<std::uint32_t>(attribute), 0);
+    case Op::exp:
+      return exp(x());
+    case Op::tanh:
+      return tanh(x());
+    case Op::sin:
+      return sin(x());
+    case Op::relu:
+      return relu(x());
+    case Op::sign:
+      return sign(x());
+    case Op::log:
+      return log(x());
+    case Op::sum:
+      return attribute == 0 ? sum(a) : sum(a, {attribute == 1 ? 0 : -1});
+    case Op::reshape:
+      return reshape(a, shape_of(kShapes[attribute]));
+    case Op::broadcast:
+      return broadcast_to(a, shape_of(kShapes[attribute]));
+    case Op::stop:
+      return stop_gradient(a);
+    case Op::identity:
+      return identity(x());
+    case Op::cubic:
+      return xgrad::apply(Cubic{}, x());
+    case Op::nested_cubic:
+      return xgrad::apply(NestedCubic{}, x());
+    case Op::total:
+      return xgrad::apply(Total{}, x());
+    case Op::slope:
+      return xgrad::apply(Slope{attribute == 1 ? &a.tape() : nullptr}, x());
+    case Op::thrower:
+      return xgrad::apply(Thrower{attribute}, x());
+    case Op::probe:
+      return xgrad::apply(Probe{}, x());
   }
   throw std::logic_error("unknown op");
 }
@@ -160,8 +186,10 @@ Parts<Real> Real::functional(Functional kind, const Closure<Real>& closure, std:
       auto [value, tangent] = jvp(f, xs, vs, graph);
       return {std::move(value), {std::move(tangent)}};
     }
-    case Functional::hvp: return {{}, hvp(f, xs, vs, graph)};
-    case Functional::jacobian: return {{}, jacobian(f, xs, graph)};
+    case Functional::hvp:
+      return {{}, hvp(f, xs, vs, graph)};
+    case Functional::jacobian:
+      return {{}, jacobian(f, xs, graph)};
     case Functional::hessian: {
       Parts<Real> result;
       for (const std::vector<Var>& row : hessian(f, xs, graph)) {
@@ -212,9 +240,8 @@ void Real::sgd(int p) {
 }
 
 void Real::write(int p, std::uint32_t seed) {
-  with_type(kParameterTypes[p].is_float32, [&](auto zero) {
-    parameter(p).assign(array_of<decltype(zero)>(kParameterTypes[p].dims, seed));
-  });
+  with_type(kParameterTypes[p].is_float32,
+            [&](auto zero) { parameter(p).assign(array_of<decltype(zero)>(kParameterTypes[p].dims, seed)); });
 }
 
 void Real::halve(int p) {
@@ -243,13 +270,18 @@ void Real::begin_guard(int guard, GuardKind kind, int t, int profile) {
   auto& place = guards[static_cast<std::size_t>(guard)];
   auto& measured = profiles[static_cast<std::size_t>(profile)];
   switch (kind) {
-    case GuardKind::none: break;
-    case GuardKind::no_grad: place.emplace<Tape::Pause>(tape(t).no_grad()); break;
+    case GuardKind::none:
+      break;
+    case GuardKind::no_grad:
+      place.emplace<Tape::Pause>(tape(t).no_grad());
+      break;
     case GuardKind::profile:
       if (!measured) measured = std::make_unique<Profile>(16);
       place.emplace<Tape::Profiling>(tape(t).profile(measured.get()));
       break;
-    case GuardKind::scope: place.emplace<Tape::Scope>(tape(t).scope(guard % 2 ? "odd" : "even")); break;
+    case GuardKind::scope:
+      place.emplace<Tape::Scope>(tape(t).scope(guard % 2 ? "odd" : "even"));
+      break;
   }
 }
 

@@ -49,6 +49,7 @@ class Real {
   static bool is_callback_error(const CallbackError&) { return true; }
 
   Tape::Pause no_grad(const Var& like) { return like.tape().no_grad(); }
+  void escape(int i, const Var& v) { named(i) = v; }
   void rewind_inside(const Var& like, Op what);
   void clear_inside(const Var& like);
   void rewind_out(int mark);

@@ -24,7 +24,7 @@ struct Outcome {
 
 class Runner {
  public:
-  explicit Runner(RunOptions options) : options_(std::move(options)) {}
+  explicit Runner(const RunOptions& options) : options_(options) {}
   /// A random sequence.
   Outcome run(std::uint64_t seed);
   /// A given one; calls that make no sense any more are left out.

@@ -3,101 +3,14 @@
 // expressions lies what the documentation says of tapes, parameters, guards and marks.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
-#include "tests/fuzz/calls.hpp"
-#include "tests/fuzz/perform.hpp"
+#include "tests/fuzz/shadow_state.hpp"
 
 namespace fuzz {
-
-/// The types of errors, as a set: where several are right, each will do.
-enum ErrorKind : std::uint32_t {
-  kNoError = 0, kPlainError = 1, kShapeError = 2, kDTypeError = 4, kStaleVar = 8, kTapeMismatch = 16,
-  kNotDifferentiable = 32, kParameterModified = 64, kNonFinite = 128, kCallbackError = 256, kBadAlloc = 512
-};
-
-/// A call that must throw one of some errors.
-struct Fail {
-  std::uint32_t kinds;
-};
-/// A call whose outcome the documentation leaves open, or that makes no sense here: it is not performed.
-struct Skip {};
-
-struct Node;
-using N = const Node*;
-class Shadow;
-
-/// A value: of an input, a parameter or a constant, or of an elementary function of other values.
-struct Node {
-  enum Kind : std::uint8_t {
-    value, add, mul, scale, exp, tanh, sin, cos, relu, sum_to, broadcast, reshape, matmul, renamed, hook, custom, thrower,
-    stack, row
-  };
-  Kind kind;
-  std::uint8_t depends;
-  bool is_source() const { return (depends & 3) != 0; }  // a derivative flows through it
-  bool is_float32;
-  std::uint8_t approximate;  // the library makes it of other elementary functions; 2: in a derivative
-  Dims dims;
-  int id, tape, recording;
-  int checkpoint;          // the innermost one that it was made in, or -1
-  int parameter, version, memory;  // of a leaf; parameter is -1 otherwise
-  int attribute;
-  double factor, largest;  // largest: the largest magnitude of its elements and of what they are made from
-  const double* elements;
-  std::span<const N> in;
-  const Closure<Shadow>* f;
-};
-inline constexpr int kProbe = 10;  // the attribute of a thrower that throws nothing, but reads its operand
-/// What a value depends on. Flatly: by a derivative that is zero, so that nothing flows back, but grad of it is
-/// zeros instead of an error. Open: a recorded gradient is another name of the constant, or is made of it.
-inline constexpr std::uint8_t kOnParameter = 1, kOnInput = 2, kOnSource = 3, kFlatly = 4, kOpen = 8;
-
-/// What the shadow knows besides expressions; copied before each call, to be put back when that is skipped.
-struct State {
-  static constexpr int kMostTapes = 12, kMostMemories = 24, kMostIntervals = 8, kMostCalls = 128;
-  struct Tape {
-    bool alive = false, nan_check = false;
-    int recording = 1, paused = 0;
-    std::array<N, kParameters> leaves{};
-    struct Interval {
-      int from, to;
-      bool is_open;  // a backward in a callback took what it reached and nothing else uses
-    };
-    std::array<Interval, kMostIntervals> dropped{};  // nodes of the recording that were rewound
-    int dropped_count = 0;
-  };
-  struct Parameter {
-    int version = 0, memory = 0;
-    enum Grad : std::uint8_t { none, known, unknown } grad = none;
-    std::array<double, 6> grad_elements{};
-    double grad_largest = 0;
-    enum InBackward : std::uint8_t { idle, entered, written } in_backward = idle;  // by a pass that is under way
-  };
-  struct Guard {
-    GuardKind kind = GuardKind::none;
-    int tape = 0;
-  };
-  struct Mark {
-    int tape = -1, recording = 0, id = 0;
-  };
-  std::array<Tape, kMostTapes> tapes{};
-  int tape_count = 0;
-  std::array<int, kTapes> tape_names{};  // -1: ended
-  std::array<Parameter, kParameters> parameters{};
-  std::array<std::array<double, 6>, kMostMemories> memories{};
-  int memory_count = 0;
-  std::array<N, kVars> vars{};
-  std::array<Guard, kGuards> guards{};
-  std::array<bool, kProfiles> profiles{};
-  std::array<Mark, kMarks> marks{};
-  std::array<std::int16_t, kMostCalls> invocations{};  // of the hooks and derivatives that a call made
-  std::array<bool, kMostCalls> uncounted{};            // they may be called more often: checkpoints run again
-};
 
 class Shadow {
  public:
@@ -127,7 +40,8 @@ class Shadow {
   N hook(N x, Closure<Shadow> f, int id);
   N custom(Closure<Shadow> f, Closure<Shadow> g, std::span<const N> xs, int id);
   N checkpoint(Closure<Shadow> f, std::span<const N> xs);
-  std::vector<N> grad(std::span<const N> ys, std::span<const N> cotangents, std::span<const N> xs, bool graph);
+  std::vector<N> grad(std::span<const N> ys, std::span<const N> cotangents, std::span<const N> xs,
+                      bool graph);
   Parts<Shadow> functional(Functional kind, const Closure<Shadow>& f, std::span<const N> xs,
                            std::span<const N> vs, bool graph);
   void backward(N loss, bool keep);
@@ -147,6 +61,7 @@ class Shadow {
     Paused& operator=(const Paused&) = delete;
   };
   Paused no_grad(N like);
+  void escape(int i, N v);
   void rewind_inside(N like, Op what);
   void clear_inside(N like);
   void rewind_out(int mark);
@@ -165,7 +80,7 @@ class Shadow {
   void detect_nan(int tape, bool on);
   void new_tape(int tape);
   void end_tape(int tape);
-  void print(int tape);
+  void print(int tape) const;
 
   // What the generator and the oracle ask for.
   bool is_stale(N v) const;
@@ -177,7 +92,8 @@ class Shadow {
   bool is_overwritten(N v) const;
   State::Tape& tape_of(int tape) { return state.tapes[static_cast<std::size_t>(tape)]; }
   double* values_of(int parameter) {
-    return state.memories[static_cast<std::size_t>(state.parameters[static_cast<std::size_t>(parameter)].memory)]
+    return state
+        .memories[static_cast<std::size_t>(state.parameters[static_cast<std::size_t>(parameter)].memory)]
         .data();
   }
   bool has_leaf(int tape, int parameter) const;
@@ -198,7 +114,10 @@ class Shadow {
     std::vector<char> on_path;
     std::vector<N> cotangents;
     bool graph;
-    bool has(N v) const { return v->id >= first && v->id < first + static_cast<int>(on_path.size()) && on_path[at(v)]; }
+    const Sweep* outer;  // that is set aside for this one
+    bool has(N v) const {
+      return v->id >= first && v->id < first + static_cast<int>(on_path.size()) && on_path[at(v)];
+    }
     std::size_t at(N v) const { return static_cast<std::size_t>(v->id - first); }
   };
 
@@ -237,7 +156,8 @@ class Shadow {
   void run(Sweep& sweep, std::span<const N> ys, std::span<const N> cotangents);
   void pull_back(Sweep& sweep, N n, N u);
   void add_cotangent(Sweep& sweep, N to, N u);
-  std::vector<N> gradient(std::span<const N> ys, std::span<const N> cotangents, std::span<const N> xs, bool graph);
+  std::vector<N> gradient(std::span<const N> ys, std::span<const N> cotangents, std::span<const N> xs,
+                          bool graph);
   std::vector<N> jacobian_of(N y, std::span<const N> xs, bool graph);
   std::uint8_t depends_outside(N y, int first, bool captured) const;
   const Running* innermost_on(int tape) const;
@@ -246,7 +166,9 @@ class Shadow {
   const Closure<Shadow>* keep(Closure<Shadow> f);
 
   bool is_current_leaf(N n, int tape) const;
-  Node* node(int id) const { return &nodes_[static_cast<std::size_t>(id) / kChunk][static_cast<std::size_t>(id) % kChunk]; }
+  Node* node(int id) const {
+    return &nodes_[static_cast<std::size_t>(id) / kChunk][static_cast<std::size_t>(id) % kChunk];
+  }
   static constexpr std::size_t kChunk = 1024, kElementChunk = 8192;
   std::vector<std::unique_ptr<Node[]>> nodes_;
   int node_count_ = 0;
@@ -262,9 +184,10 @@ class Shadow {
   std::size_t closures_before_ = 0, checkpoints_before_ = 0;
 
   bool shared_ = false;
-  int silent_ = 0;            // in the arithmetic of a pass that records no graph
+  int silent_ = 0;                // in the arithmetic of a pass that records no graph
   std::uint8_t approximate_ = 0;  // the nodes that are made stand for other elementary functions
   int checkpoint_ = -1;
+  const Sweep* running_ = nullptr;
   std::vector<Running> callbacks_;  // those that are running: on which tape, from which node on
 };
 

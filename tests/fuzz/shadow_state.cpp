@@ -16,11 +16,13 @@ void Shadow::begin(bool shared) {
   silent_ = 0;
   approximate_ = 0;
   checkpoint_ = -1;
+  running_ = nullptr;
   state.tape_names.fill(-1);
   for (int p = 0; p < kParameters; ++p) {
     const auto k = static_cast<std::size_t>(p);
     state.parameters[k].memory = state.memory_count++;
-    for (int i = 0; i < size_of(p); ++i) state.memories[k][static_cast<std::size_t>(i)] = element(static_cast<std::uint32_t>(p) + 1, i);
+    for (int i = 0; i < size_of(p); ++i)
+      state.memories[k][static_cast<std::size_t>(i)] = element(static_cast<std::uint32_t>(p) + 1, i);
   }
   mark_state();
 }
@@ -144,6 +146,7 @@ N Shadow::leaf_like(N like, int parameter) {
 
 void Shadow::read(N v) {
   if (is_dead(v)) throw Fail{kStaleVar};
+  if (checkpoint_ >= 0 && !innermost_on(v->tape)) throw Skip{};  // it may have ended when this runs again
 }
 
 void Shadow::fail() { throw Fail{kCallbackError}; }
@@ -174,6 +177,13 @@ void Shadow::write(int parameter, std::uint32_t seed) {
 void Shadow::halve(int parameter) {
   had_effect = true;
   if (checkpoint_ >= 0 || callbacks_.empty()) throw Skip{};  // it must happen once
+  if (shared_ && parameter == kParameters - 1) throw Skip{};
+  // A leaf that was given as a cotangent shows the new value: what its sum is then is open.
+  for (const Sweep* sweep = running_; sweep; sweep = sweep->outer) {
+    for (const N u : sweep->cotangents) {
+      if (u && u->parameter == parameter) throw Skip{};
+    }
+  }
   for (int i = 0; i < size_of(parameter); ++i) values_of(parameter)[i] /= 2;
   ++state.parameters[static_cast<std::size_t>(parameter)].version;
 }
@@ -182,9 +192,11 @@ void Shadow::pack(std::span<const std::int8_t> parameters) {
   had_effect = had_effect || !callbacks_.empty();
   if (checkpoint_ >= 0) throw Skip{};
   for (const State::Parameter& p : state.parameters) {
-    if (p.in_backward != State::Parameter::idle && !callbacks_.empty()) throw Skip{};  // TODO
+    if (known::kOldLeavesCount && p.in_backward != State::Parameter::idle && !callbacks_.empty())
+      throw Skip{};
   }
   for (const std::int8_t p : parameters) {
+    if (shared_ && p == kParameters - 1) throw Skip{};
     const auto in_backward = state.parameters[static_cast<std::size_t>(p)].in_backward;
     if (in_backward == State::Parameter::written) throw Fail{kPlainError};
     if (in_backward == State::Parameter::entered) throw Skip{};  // whether the pass holds its memory is open
@@ -215,6 +227,14 @@ void Shadow::rewind(int mark, int name) {
   drop_nodes(tape, m.id, false);
 }
 
+/// What a callback hands out to the sequence.
+void Shadow::escape(int i, N v) {
+  had_effect = true;
+  if (checkpoint_ >= 0 || callbacks_.empty()) throw Skip{};
+  if (is_dead(v) || is_overwritten(v)) throw Skip{};
+  state.vars[static_cast<std::size_t>(i)] = v;
+}
+
 void Shadow::rewind_inside(N like, Op what) {
   if (is_dead(like)) throw Fail{kStaleVar};
   const int from = node_count_;
@@ -230,6 +250,7 @@ void Shadow::clear_inside(N like) {
 
 void Shadow::rewind_out(int mark) {
   const State::Mark& m = state.marks[static_cast<std::size_t>(mark)];
+  if (checkpoint_ >= 0) throw Skip{};  // when it runs again, the name may stand for another mark
   if (m.tape < 0 || !tape_of(m.tape).alive || !innermost_on(m.tape)) throw Skip{};
   // Nothing may have been recorded between the mark and the callback.
   if (m.recording != tape_of(m.tape).recording) throw Skip{};
@@ -262,7 +283,7 @@ void Shadow::end_tape(int tape) {
 }
 
 void Shadow::detect_nan(int tape, bool on) { tape_of(live(state, tape)).nan_check = on; }
-void Shadow::print(int tape) { live(state, tape); }
+void Shadow::print(int tape) const { live(state, tape); }
 
 // Guards ------------------------------------------------------------------------------------------------
 

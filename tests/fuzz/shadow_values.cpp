@@ -70,7 +70,8 @@ N Shadow::finish(Node& n) {
   return &n;
 }
 
-N Shadow::value_node(int tape, const Type& type, std::uint8_t depends, const double* elements, double largest) {
+N Shadow::value_node(int tape, const Type& type, std::uint8_t depends, const double* elements,
+                     double largest) {
   Node& n = new_node(Node::value, type.dims, {});
   n.tape = tape;
   n.is_float32 = type.is_float32;
@@ -87,9 +88,14 @@ N Shadow::filled(N like, Dims dims, double value) {
   return value_node(like->tape, {dims, like->is_float32}, 0, elements, 0);
 }
 
-N Shadow::as_constant(N a) { return value_node(a->tape, {a->dims, a->is_float32}, 0, a->elements, a->largest); }
+N Shadow::as_constant(N a) {
+  const std::uint8_t depends = a->depends & kOpen;
+  return value_node(a->tape, {a->dims, a->is_float32}, depends, a->elements, a->largest);
+}
 
-N Shadow::flat(N a) { return value_node(a->tape, {a->dims, a->is_float32}, kFlatly, a->elements, a->largest); }
+N Shadow::flat(N a) {
+  return value_node(a->tape, {a->dims, a->is_float32}, kFlatly, a->elements, a->largest);
+}
 
 N Shadow::alias(Node::Kind kind, N a, const Closure<Shadow>* f, int attribute, std::uint8_t depends) {
   Node& n = new_node(kind, a->dims, {&a, 1});
@@ -180,6 +186,7 @@ N Shadow::unary(Node::Kind kind, N a) {
     const double x = a->elements[i];
     if (kind == Node::relu && std::abs(x) < 1e-3) throw Skip{};  // too near the kink
     if (kind == Node::exp && x > 3) throw Skip{};
+    if (a->is_float32 && std::abs(x) > 8) throw Skip{};  // its rounding errors would be multiplied
     elements[i] = kind == Node::exp    ? std::exp(x)
                   : kind == Node::tanh ? std::tanh(x)
                   : kind == Node::sin  ? std::sin(x)
@@ -219,7 +226,9 @@ N Shadow::reshape(N a, Dims dims) {
 N Shadow::matmul(N a, N b, bool transpose_a, bool transpose_b) {
   const auto rows = [](N v, bool t) { return static_cast<int>(v->dims.n[t ? 1 : 0]); };
   const auto columns = [](N v, bool t) { return static_cast<int>(v->dims.n[t ? 0 : 1]); };
-  const auto at = [](N v, bool t, int i, int j) { return v->elements[t ? j * v->dims.n[1] + i : i * v->dims.n[1] + j]; };
+  const auto at = [](N v, bool t, int i, int j) {
+    return v->elements[t ? j * v->dims.n[1] + i : i * v->dims.n[1] + j];
+  };
   const int m = rows(a, transpose_a), k = columns(a, transpose_a), p = columns(b, transpose_b);
   Dims dims;
   dims.push_back(m);
@@ -241,7 +250,8 @@ N Shadow::matmul(N a, N b, bool transpose_a, bool transpose_b) {
 
 N Shadow::stack(std::span<const N> rows, Dims leading) {
   Dims dims = leading;
-  if (leading.rank + rows[0]->dims.rank > 4 || rows.size() * static_cast<std::size_t>(rows[0]->dims.size()) > 100)
+  if (leading.rank + rows[0]->dims.rank > 4 ||
+      rows.size() * static_cast<std::size_t>(rows[0]->dims.size()) > 100)
     throw Skip{};
   for (int i = 0; i < rows[0]->dims.rank; ++i) dims.push_back(rows[0]->dims.n[static_cast<std::size_t>(i)]);
   Node& n = new_node(Node::stack, dims, rows);
@@ -269,7 +279,7 @@ void Shadow::check_operand(N v, int tape, bool differentiable, std::uint32_t& wr
   }
   if (v->tape != tape) wrong |= kTapeMismatch;
   const bool derivative_flows = differentiable && !tape_of(tape).paused;
-  if (is_stale(v) && derivative_flows) wrong |= kStaleVar;
+  if (is_stale(v) && (derivative_flows || v->tape != tape)) wrong |= kStaleVar;
   // Ops on a leaf whose parameter was written since: which value they see is nobody's business.
   if (is_overwritten(v) || (may_be_stale(v) && derivative_flows)) throw Skip{};
   if (v->parameter >= 0) {
@@ -317,24 +327,36 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
   if (what == Op::reshape && a->dims.size() != kShapes[attribute].size()) wrong |= kShapeError;
   if (what == Op::broadcast) {
     Dims dims;
-    if (!broadcast_dims(a->dims, kShapes[attribute], dims) || !(dims == kShapes[attribute])) wrong |= kShapeError;
+    if (!broadcast_dims(a->dims, kShapes[attribute], dims) || !(dims == kShapes[attribute]))
+      wrong |= kShapeError;
   }
   if (what == Op::sum && attribute && a->dims.rank == 0) wrong |= kShapeError;
   if (what == Op::thrower && attribute == 1) wrong |= wrong ? 0u : kCallbackError;
   if (wrong) return nullptr;
 
   switch (what) {
-    case Op::add: return add(a, b);
-    case Op::sub: return add(a, scale(b, -1));
-    case Op::mul: return mul(a, b);
-    case Op::matmul: return matrix_product(a, b, attribute & 1, attribute & 2);
-    case Op::blend: return add(mul(a, b), unary(Node::sin, a));
-    case Op::neg: return scale(a, -1);
-    case Op::scale: return scale(a, element(static_cast<std::uint32_t>(attribute), 0));
-    case Op::exp: return unary(Node::exp, a);
-    case Op::tanh: return unary(Node::tanh, a);
-    case Op::sin: return unary(Node::sin, a);
-    case Op::relu: return unary(Node::relu, a);
+    case Op::add:
+      return add(a, b);
+    case Op::sub:
+      return add(a, scale(b, -1));
+    case Op::mul:
+      return mul(a, b);
+    case Op::matmul:
+      return matrix_product(a, b, attribute & 1, attribute & 2);
+    case Op::blend:
+      return add(mul(a, b), unary(Node::sin, a));
+    case Op::neg:
+      return scale(a, -1);
+    case Op::scale:
+      return scale(a, element(static_cast<std::uint32_t>(attribute), 0));
+    case Op::exp:
+      return unary(Node::exp, a);
+    case Op::tanh:
+      return unary(Node::tanh, a);
+    case Op::sin:
+      return unary(Node::sin, a);
+    case Op::relu:
+      return unary(Node::relu, a);
     case Op::sign: {
       double* const signs = new_elements(a->dims.size());
       for (int i = 0; i < a->dims.size(); ++i) {
@@ -348,7 +370,8 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
     case Op::log:
       // Only made to be not finite.
       if (!tape_of(a->tape).nan_check) throw Skip{};
-      if (std::all_of(a->elements, a->elements + a->dims.size(), [](double x) { return x >= 0; })) throw Skip{};
+      if (std::all_of(a->elements, a->elements + a->dims.size(), [](double x) { return x >= 0; }))
+        throw Skip{};
       wrong |= kNonFinite;
       return nullptr;
     case Op::sum: {
@@ -366,19 +389,24 @@ N Shadow::node_of(Op what, int attribute, N a, N b, std::uint32_t& wrong) {
       return reshape(a, kShapes[attribute]);
     case Op::broadcast:
       if (a->dims == kShapes[attribute]) {
-        if (tape_of(a->tape).paused) throw Skip{};  // TODO
         return node_of(Op::identity, 0, a, nullptr, wrong);
       }
       return broadcast(a, kShapes[attribute]);
-    case Op::stop: return as_constant(a);
+    case Op::stop:
+      return as_constant(a);
     case Op::identity:
       return a->is_source() && tape_of(a->tape).paused ? as_constant(a) : a;
     case Op::cubic:
-    case Op::nested_cubic: return mul(mul(a, a), a);
-    case Op::total: return a->dims.rank == 0 ? alias(Node::renamed, a, nullptr, 0) : sum_to(a, {});
-    case Op::slope: return add(unary(Node::sin, a), mul(a, unary(Node::cos, a)));
-    case Op::thrower: return alias(Node::thrower, a, nullptr, attribute);
-    case Op::probe: return alias(Node::thrower, a, nullptr, kProbe);
+    case Op::nested_cubic:
+      return mul(mul(a, a), a);
+    case Op::total:
+      return a->dims.rank == 0 ? alias(Node::renamed, a, nullptr, 0) : sum_to(a, {});
+    case Op::slope:
+      return add(unary(Node::sin, a), mul(a, unary(Node::cos, a)));
+    case Op::thrower:
+      return alias(Node::thrower, a, nullptr, attribute);
+    case Op::probe:
+      return alias(Node::thrower, a, nullptr, kProbe);
   }
   throw Skip{};
 }
