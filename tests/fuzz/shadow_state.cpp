@@ -194,10 +194,6 @@ void Shadow::halve(int parameter) {
 void Shadow::pack(std::span<const std::int8_t> parameters) {
   had_effect = had_effect || !callbacks_.empty();
   if (checkpoint_ >= 0) throw Skip{};
-  for (const State::Parameter& p : state.parameters) {
-    if (known::kOldLeavesCount && p.in_backward != State::Parameter::idle && !callbacks_.empty())
-      throw Skip{};
-  }
   for (const std::int8_t p : parameters) {
     if (shared_ && p == kParameters - 1) throw Skip{};
     const auto in_backward = state.parameters[static_cast<std::size_t>(p)].in_backward;
