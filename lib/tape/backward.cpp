@@ -87,6 +87,16 @@ detail::Instruction* last_of(const TapeCore& core, std::span<const Var> ys) {
   return last;
 }
 
+/// A constant under a name of its own, whose derivative is zero.
+Var flat_alias(TapeCore& core, const Var& v) {
+  const Slot& from = Access::slot(v);
+  const SlotId i = core.values.create({from.dtype, from.shape}, Origin::constant, detail::kFlatly,
+                                      core.recording.number());
+  Var alias = Access::var(core, i);
+  core.values.alias(core.values[i], from);
+  return alias;
+}
+
 /// Whether a pass can reach something differentiable from y.
 bool has_derivative(const Var& y) { return Access::slot(y).depends != detail::kOnNothing; }
 
@@ -176,7 +186,7 @@ std::vector<Var> detail::grad_or_zeros(std::span<const Var> ys, std::span<const 
   for (std::size_t i = 0; i < xs.size(); ++i) {
     if (!result[i].defined()) result[i] = filled_like(core, Access::slot(xs[i]), 0);
     // A constant derivative is recorded too: its derivatives are zero, not missing.
-    if (create_graph) core.values[Access::index(result[i])].depends |= kFlatly;
+    if (create_graph && !has_derivative(result[i])) result[i] = flat_alias(core, result[i]);
   }
   core.check_now_and_then();
   return result;

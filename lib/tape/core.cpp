@@ -22,7 +22,8 @@ TapeCore::TapeCore(Tape* tape) : owner(tape), serial(next_serial()) { spare.rese
 void TapeCore::end() noexcept {
   if (frame) ended_in = frame->place();
   owner = nullptr;
-  if (frame || is_over) return;
+  is_ending = !frame && recording.is_dropping();
+  if (frame || is_over || is_ending) return;
   recording.end();
   nan_check.reset();
   for (const Attachment& attached : profiles) {

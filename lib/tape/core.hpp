@@ -32,9 +32,12 @@ struct TapeCore {
 
   Tape* owner;           // null when the tape has ended
   bool is_over = false;  // and its values are gone
+  bool is_ending = false;  // it has ended while instructions were being dropped
   std::uint64_t serial;  // names the tape; addresses are used again
   Values values;
-  Recording recording{values};
+  Recording recording{values, *this, [](TapeCore& core) {
+                        if (core.is_ending) core.end();
+                      }};
   Executor executor{values};
   Pass* pass = nullptr;  // whose vjp is running; null: ops are executed and recorded at once
   Frame* frame = nullptr;

@@ -144,9 +144,9 @@ Var with_hook(const Var& x, CotangentHook f) {
 Var checkpoint(TensorFunction f, std::span<const Var> xs) {
   if (!f) throw Error("checkpoint: the function is empty");
   if (xs.empty()) throw Error("checkpoint: xs is empty; the function must have an operand");
-  Access::current_slot(xs[0], Checkpoint::name);
-  TapeCore& core = *Access::core(xs[0]);
+  TapeCore& core = Access::live_core(xs[0]);
   if (core.is_paused() || core.pass) return identity(f(xs));
+  Access::current_slot(xs[0], Checkpoint::name);
 
   const detail::Frame frame(core, "a checkpointed function");
   const std::uint64_t floor = core.values.next_id();

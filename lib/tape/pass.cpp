@@ -169,9 +169,10 @@ void Pass::require_unmodified(std::span<const Var> ys) const {
   std::vector<bool> is_reached(core_.values.size());
   for (const Var& y : ys) is_reached[Access::index(y)] = true;
   for (const Instruction* i = core_.recording.last(); i && core_.recording.id(*i) >= floor_; i = i->previous) {
-    if (!is_reached[i->y] || !needs(i->y)) continue;
+    const auto x = i->x();
+    if (!is_reached[i->y] || std::none_of(x.begin(), x.end(), [&](SlotId k) { return needs(k); })) continue;
     require_unmodified(*i, false);
-    for (const SlotId x : i->x()) is_reached[x] = true;
+    for (const SlotId k : x) is_reached[k] = true;
   }
 }
 
@@ -189,7 +190,9 @@ void Pass::require_unmodified(const Instruction& instruction, bool is_running) c
 }
 
 void Pass::acquire_gradients() {
-  for (const auto& leaf : core_.recording.leaves()) acquire_gradient(leaf->parameter);
+  for (const auto& leaf : core_.recording.leaves()) {
+    if (core_.values[leaf->slot].recording == core_.recording.number()) acquire_gradient(leaf->parameter);
+  }
 }
 
 bool Pass::acquire_gradient(const std::shared_ptr<ParameterState>& p) {

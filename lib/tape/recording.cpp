@@ -87,8 +87,11 @@ void LeafTable::clear() noexcept {
 
 SlotId Recording::leaf(const std::shared_ptr<ParameterState>& parameter) {
   ParameterState& p = *parameter;
-  if (const Leaf* found = leaf_table_.find(&p);
-      found && found->version == p.version && found->memory == p.memory) {
+  if (Leaf* found = leaf_table_.find(&p); found && found->version == p.version) {
+    if (found->memory != p.memory) {  // packed since: the same elements lie elsewhere
+      found->memory = p.memory;
+      values_[found->slot].data = p.value();
+    }
     return found->slot;
   }
   if (leaf_count_ == leaves_.size()) {
@@ -219,6 +222,7 @@ void Recording::drop(Instruction& instruction) noexcept {
     forget(next);
   }
   dropping_ = false;
+  when_idle_(core_);  // which may delete this
 }
 
 void Recording::forget(Instruction& instruction) noexcept {

@@ -15,6 +15,8 @@
 
 namespace xgrad::detail {
 
+struct TapeCore;
+
 /// An op, its result, its operands and its attributes, as plain data. Instructions are a doubly linked list.
 struct Instruction {
   const OpInfo* op;
@@ -150,7 +152,10 @@ class Scopes {
 ///  5. each leaf has a live slot of its own, and each parameter in the table its newest leaf.
 class Recording {
  public:
-  explicit Recording(Values& values) : values_(values) {}
+  /// `when_idle(core)` is called whenever the last of a series of drops is done: what an instruction owns may
+  /// be the last to own the tape.
+  Recording(Values& values, TapeCore& core, void (*when_idle)(TapeCore& core))
+      : values_(values), core_(core), when_idle_(when_idle) {}
 
   /// An instruction that is neither executed nor listed. @throws std::bad_alloc and what copying the
   /// attributes throws
@@ -173,6 +178,7 @@ class Recording {
   Instruction* first() const { return first_; }
   Instruction* last() const { return last_; }
   std::size_t count() const { return count_; }
+  bool is_dropping() const { return dropping_; }
   std::uint32_t number() const { return number_; }
   std::uint64_t id(const Instruction& instruction) const { return values_[instruction.y].id; }
 
@@ -203,6 +209,8 @@ class Recording {
   void free_slot(Slot& slot, SlotId i) noexcept;
 
   Values& values_;
+  TapeCore& core_;
+  void (*when_idle_)(TapeCore& core);
   Instruction *first_ = nullptr, *last_ = nullptr;
   std::size_t count_ = 0;
   std::uint32_t number_ = 1;

@@ -106,6 +106,7 @@ void Tape::rewind(Mark mark) {
     throw Error(detail::text("rewind: called inside ", core_->callback(),
                              ", which began after the mark; what was recorded before it is in use"));
   }
+  const detail::Frame frame(*core_, "rewind");
   while (recording.last() && recording.id(*recording.last()) >= mark.id) {
     core_->values[recording.last()->y].recording = 0;
     recording.drop(*recording.last());
@@ -117,6 +118,7 @@ void Tape::clear() {
   if (core_->frame) {
     throw Error(detail::text("clear: called inside ", core_->callback(), "; the recording is in use"));
   }
+  const detail::Frame frame(*core_, "clear");
   for (SlotId i = 1; i < core_->values.size(); ++i) core_->values[i].recording = 0;
   core_->recording.consume();
   core_->check_now_and_then();

@@ -192,7 +192,7 @@ void Runner::after_error(const Call& call, std::uint32_t kind) {
         if (!loss || shadow_.state.tape_names[static_cast<std::size_t>(t)] != loss->tape) continue;
         for (int p = 0; p < kParameters; ++p) {
           auto& grad = shadow_.state.parameters[static_cast<std::size_t>(p)].grad;
-          if (known::kOldLeavesCount || shadow_.has_leaf(loss->tape, p)) grad = State::Parameter::unknown;
+          if (shadow_.has_leaf(loss->tape, p)) grad = State::Parameter::unknown;
         }
         const auto recording = static_cast<int>(real_->tape(t).statistics().recording);
         if (recording > shadow_.tape_of(loss->tape).recording) shadow_.clear(t);

@@ -89,8 +89,6 @@ int Shadow::modified_reads(const Sweep& sweep, N n) const {
   for (int c = n->checkpoint; c >= 0; c = checkpoints_[static_cast<std::size_t>(c)].parent) {
     for (const N leaf : checkpoints_[static_cast<std::size_t>(c)].leaves) {
       if (is_modified(leaf)) throw Skip{};
-      const bool packed = leaf->memory != state.parameters[static_cast<std::size_t>(leaf->parameter)].memory;
-      if (known::kPackedLeafIsAnother && packed) throw Skip{};
     }
   }
   return worst;
@@ -103,7 +101,6 @@ std::vector<char> Shadow::check_versions(const Sweep& sweep, std::span<const N> 
     if (sweep.has(y)) reached[sweep.at(y)] = 1;
   }
   int worst = 0;
-  bool target_ends = false;  // at an x whose own op is not differentiated
   for (int k = static_cast<int>(reached.size()) - 1; k >= 0; --k) {
     if (!reached[static_cast<std::size_t>(k)]) continue;
     const N n = node(sweep.first + k);
@@ -114,12 +111,8 @@ std::vector<char> Shadow::check_versions(const Sweep& sweep, std::span<const N> 
       reached[sweep.at(v)] = 1;
     }
     if (needed) worst = std::max(worst, modified_reads(sweep, n));
-    target_ends = target_ends || !needed;
   }
   if (worst == 2) throw Fail{kParameterModified};
-  for (int id = 0; known::kTargetCountsAsDifferentiated && target_ends && id < node_count_; ++id) {
-    if (is_current_leaf(node(id), ys[0]->tape) && is_modified(node(id))) throw Skip{};
-  }
   if (worst == 1) throw Skip{};
   return reached;
 }
@@ -289,7 +282,6 @@ std::vector<N> Shadow::gradient(std::span<const N> ys, std::span<const N> cotang
     const bool reached = sweep.has(x) && sweep.cotangents[sweep.at(x)];
     const N g = reached ? sweep.cotangents[sweep.at(x)] : filled(x, x->dims, 0);
     // What a recorded gradient does not depend on, it depends on with derivative zero.
-    if (known::kCotangentIsMarked && graph && !g->depends) const_cast<Node*>(g)->depends |= kOpen;
     result.push_back(graph && !(g->depends & ~kOpen) ? flat(g) : g);
   }
   return result;

@@ -186,10 +186,6 @@ void Shadow::backward(N loss, bool keep) {
   } catch (const Fail&) {
     leave();
     // Forgotten: the gradients that this pass was writing, and no other pass is.
-    for (State::Parameter& p : state.parameters) {
-      if (known::kOldLeavesCount && p.in_backward == State::Parameter::idle)
-        p.grad = State::Parameter::unknown;
-    }
     each_leaf([&](N leaf, State::Parameter& p) {
       const bool written = sweep.has(leaf) && reached[sweep.at(leaf)];
       if (p.in_backward == State::Parameter::idle)
@@ -272,7 +268,6 @@ N Shadow::checkpoint(Closure<Shadow> f, std::span<const N> xs) {
   for (const N x : xs) {
     // Only the first one is looked at, unless the function uses the others.
     if (x->tape != xs[0]->tape || (x != xs[0] && (is_dead(x) || is_stale(x)))) throw Skip{};
-    if (known::kPausedCheckpointLooksAtStaleness && is_stale(x) && tape_of(x->tape).paused) throw Skip{};
     check_operand(x, xs[0]->tape, true, wrong);
   }
   if (wrong) throw Fail{wrong};

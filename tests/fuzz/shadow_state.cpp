@@ -116,7 +116,10 @@ N Shadow::leaf_on(int tape, int parameter) {
   const auto k = static_cast<std::size_t>(parameter);
   const State::Parameter& p = state.parameters[k];
   N& cached = tape_of(uid).leaves[k];
-  if (cached && cached->version == p.version && cached->memory == p.memory) return cached;
+  if (cached && cached->version == p.version) {
+    if (cached->memory != p.memory) throw Skip{};  // packed since: what older Vars of it show later is open
+    return cached;
+  }
   double* const elements = new_elements(size_of(parameter));
   std::copy_n(values_of(parameter), size_of(parameter), elements);
   Node* const n = const_cast<Node*>(value_node(uid, kParameterTypes[parameter], kOnParameter, elements, 0));
@@ -191,10 +194,6 @@ void Shadow::halve(int parameter) {
 void Shadow::pack(std::span<const std::int8_t> parameters) {
   had_effect = had_effect || !callbacks_.empty();
   if (checkpoint_ >= 0) throw Skip{};
-  for (const State::Parameter& p : state.parameters) {
-    if (known::kOldLeavesCount && p.in_backward != State::Parameter::idle && !callbacks_.empty())
-      throw Skip{};
-  }
   for (const std::int8_t p : parameters) {
     if (shared_ && p == kParameters - 1) throw Skip{};
     const auto in_backward = state.parameters[static_cast<std::size_t>(p)].in_backward;

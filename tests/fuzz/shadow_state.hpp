@@ -125,20 +125,4 @@ struct State {
   std::array<bool, kMostCalls> uncounted{};            // they may be called more often: checkpoints run again
 };
 
-/// Faults of the library that are known: sequences that would meet one are left out. A fault that is mended
-/// goes from here.
-namespace known {
-// grad with create_graph lets the caller's constant cotangent count as depending flatly on something.
-inline constexpr bool kCotangentIsMarked = true;
-// checkpoint under no_grad throws StaleVar for a first operand from a recording that is gone.
-inline constexpr bool kPausedCheckpointLooksAtStaleness = true;
-// A checkpointed function that enters a parameter enters another value of it after pack: grad with respect to
-// the one from before gets no part of it.
-inline constexpr bool kPackedLeafIsAnother = true;
-// A parameter that a Var of a recording that is gone still names counts as written by every backward.
-inline constexpr bool kOldLeavesCount = true;
-// A y that is also an x counts as differentiated when ParameterModified is looked for.
-inline constexpr bool kTargetCountsAsDifferentiated = true;
-}  // namespace known
-
 }  // namespace fuzz

@@ -115,7 +115,10 @@ class Arg {
   operator const Var&() const { return *var_; }
   bool is_donated() const { return donated_ != nullptr; }
   /// The value, moved when it is donated.
-  Var take() const { return donated_ ? std::move(*donated_) : *var_; }
+  Var take() const {
+    if (donated_) return std::move(*donated_);
+    return *var_;
+  }
   /// Empties a donated argument.
   void release() const {
     if (donated_) *donated_ = Var();
