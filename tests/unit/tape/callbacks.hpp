@@ -36,7 +36,7 @@ struct ReplacingHookRow : HookRow {
 
 struct StructVjpRow {
   static constexpr const char *named = "calling", *outer = named;
-  static constexpr bool in_pass = true, records = false, keeps = false;
+  static constexpr bool in_pass = true, records = true, keeps = true;
   static Var apply(const Var& m, Action f) {
     return xgrad::apply(CallingOp{[f](Backward& b) {
                           // With a graph it is part of this recording, which a backward in f would consume.
@@ -71,7 +71,7 @@ struct CustomVjpRow {
 
 struct CheckpointRow {
   static constexpr const char *named = "checkpoint", *outer = named;
-  static constexpr bool in_pass = false, records = true, keeps = false;
+  static constexpr bool in_pass = false, records = true, keeps = true;
   static Var apply(const Var& m, Action f) {
     return checkpoint([f, runs = std::make_shared<int>(0)](
                           std::span<const Var> v) { return (*runs)++ > 0 || f() ? v[0] * 1.0 : v[0]; },
@@ -81,7 +81,7 @@ struct CheckpointRow {
 
 struct RerunRow {
   static constexpr const char *named = "checkpoint", *outer = named;
-  static constexpr bool in_pass = true, records = true, keeps = false;
+  static constexpr bool in_pass = true, records = true, keeps = true;
   static Var apply(const Var& m, Action f) {
     return checkpoint([f, runs = std::make_shared<int>(0)](
                           std::span<const Var> v) { return (*runs)++ == 0 || f() ? v[0] * 1.0 : v[0]; },
@@ -91,7 +91,7 @@ struct RerunRow {
 
 struct KernelRow {
   static constexpr const char *named = "calling_kernel", *outer = named;
-  static constexpr bool in_pass = false, records = false, keeps = false;
+  static constexpr bool in_pass = false, records = true, keeps = true;
   static Var apply(const Var& m, Action f) {
     return xgrad::apply(CallingKernel{[f] { (void)f(); }}, m);
   }
@@ -100,7 +100,7 @@ struct KernelRow {
 /// The kernel of an op that a vjp computes.
 struct PassKernelRow {
   static constexpr const char *named = "calling_kernel", *outer = "calling";
-  static constexpr bool in_pass = true, records = false, keeps = false;
+  static constexpr bool in_pass = true, records = true, keeps = true;
   static Var apply(const Var& m, Action f) {
     return xgrad::apply(
         CallingOp{[f](Backward& b) { b.dx(0) += xgrad::apply(CallingKernel{[f] { (void)f(); }}, b.dy()); }},
@@ -110,7 +110,7 @@ struct PassKernelRow {
 
 struct HookInCheckpointRow : HookRow {
   static constexpr const char* outer = "checkpoint";
-  static constexpr bool keeps = false;
+  static constexpr bool keeps = true;
   static Var apply(const Var& m, Action f) {
     return checkpoint([f](std::span<const Var> v) { return HookRow::apply(v[0] * 1.0, f); }, {m});
   }
