@@ -207,4 +207,15 @@ Var filled_like(TapeCore& core, const Slot& slot, double value);
 std::vector<Var> grad_or_zeros(std::span<const Var> ys, std::span<const Var> cotangents,
                                std::span<const Var> xs, bool create_graph);
 
+inline const Cotangent* Pass::find(SlotId i) const {
+  if (i >= memory_->cotangents.size()) return nullptr;
+  const Cotangent& c = memory_->cotangents[i];
+  return c.pass == memory_->serial && c.generation == core_.values[i].generation ? &c : nullptr;
+}
+
+inline Cotangent& Pass::entry(SlotId i) {
+  const Cotangent* found = find(i);
+  return found ? const_cast<Cotangent&>(*found) : new_entry(i);
+}
+
 }  // namespace xgrad::detail
