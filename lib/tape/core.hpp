@@ -80,7 +80,7 @@ struct TapeCore {
   /// that the time stays proportional to the calls.
   void check_now_and_then() {
     if constexpr (kChecks) {
-      if (++unchecked * 256 < values.size()) return;
+      if (++unchecked < values.size() && values.size() > 512) return;
       unchecked = 0;
       check();
     }
