@@ -344,24 +344,37 @@ void Pass::check() const {
   const auto require = [](bool holds, const char* what) {
     if (!holds) throw std::logic_error(std::string("pass: ") + what);
   };
-  for (SlotId i = 1; i < memory_->cotangents.size() && i < core_.values.size(); ++i) {
+  const Values& values = core_.values;
+  std::vector<std::uint32_t> held(values.size());
+  for (SlotId i = 1; i < memory_->cotangents.size() && i < values.size(); ++i) {
     const Cotangent* c = find(i);
     if (!c) continue;
-    require((c->state == State::empty) == (c->value == 0), "an empty cotangent has a value");
+    require((c->state == State::empty) == (c->value == 0), "an empty cotangent names a value");
     if (!c->value) continue;
-    const Slot &slot = core_.values[i], &value = core_.values[c->value];
-    require(slot.handles > 0, "a slot with a cotangent is not held");
-    require(value.handles > 0 && value.data, "a cotangent is not held");
-    require(value.dtype == slot.dtype, "a cotangent has another dtype");
+    ++held[i], ++held[c->value];
+    const Slot &slot = values[i], &value = values[c->value];
+    require(value.data, "a cotangent has no elements");
+    require(value.dtype == slot.dtype, "a cotangent has another dtype than its slot");
     require(c->state == State::full ? value.shape == slot.shape : broadcasts_to(value.shape, slot.shape),
-            "a cotangent does not have its shape");
-    require(is_graph() || value.depends == kOnNothing, "a cotangent that is not recorded depends on a source");
+            "a cotangent does not fit its slot's shape");
+    require(c->state == State::full || (!c->requested && slot.origin == Origin::op),
+            "the cotangent of a target or a leaf is unexpanded");
+    require(is_graph() || value.depends == kOnNothing, "a cotangent without a graph depends on something");
   }
-  if (!pending_) return;
-  require(!pending_->listed, "the pending call is listed");
-  require(core_.values[pending_->y].handles > 0 && !core_.values[pending_->y].data,
-          "the pending call's result is not held, or there already");
-  for (const SlotId i : pending_->x()) require(core_.values[i].handles > 0, "an operand is not held");
+  for (const auto& segment : memory_->segments) {
+    if (!segment.next) continue;
+    require(segment.next->listed, "a segment goes on from what is not listed");
+    ++held[segment.next->y];
+  }
+  if (pending_) {
+    require(!pending_->listed, "the pending call is listed");
+    require(!values[pending_->y].data, "the pending call's result has elements already");
+    for (const SlotId i : pending_->x()) ++held[i];
+    ++held[pending_->y];
+  }
+  for (SlotId i = 1; i < values.size(); ++i) {
+    require(values[i].handles >= held[i], "the pass does not hold a slot that it names");
+  }
 }
 
 }  // namespace xgrad::detail

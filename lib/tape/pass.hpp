@@ -59,11 +59,16 @@ enum class PassKind : std::uint8_t {
 /// A checkpoint's vjp lists the instructions of its function anew; the pass that called it differentiates
 /// them as a further segment, in the same loop.
 ///
+/// Nothing is added in place to memory that somebody else can read.
+///
 /// Invariants:
-///  1. a slot with a cotangent is held by the pass, and so is the cotangent;
-///  2. `full` has the slot's shape, `unexpanded` broadcasts to it;
-///  3. nothing is added in place to memory that somebody else can read;
-///  4. the pending call holds its operands and its result.
+///  1. the pass holds a handle of each slot with a cotangent, of the cotangent, of the result that each
+///     segment goes on from, and of the pending call's operands and result;
+///  2. a cotangent has its elements and its slot's dtype. `full` has the slot's shape, `unexpanded` broadcasts
+///     to it, `empty` names no value. Targets and leaves are never `unexpanded`;
+///  3. without a graph, cotangents depend on nothing;
+///  4. a segment goes on from a listed instruction;
+///  5. the pending call is not listed, and its result has no elements yet.
 class Pass {
  public:
   /// `name`: `backward` or `grad`, for errors. @throws std::bad_alloc
@@ -115,7 +120,7 @@ class Pass {
   void push_segment(std::uint64_t floor);
   TapeCore& core() const { return core_; }
 
-  /// Recounts the invariants. @throws std::logic_error
+  /// Recounts the invariants. @throws std::logic_error that names the first that is broken.
   void check() const;
 
  private:

@@ -284,7 +284,8 @@ void Recording::check() const {
     require(++count <= count_, "the list is longer than its count");
     require(!before || id(*before) < id(*i), "results are out of order");
     const Slot& y = values_[i->y];
-    require((y.depends & kOnSource) != 0, "a result that depends on nothing is listed");
+    require(y.origin == Origin::op, "a listed result is free or no op's");
+    require((y.depends & kOnSource) != 0, "a listed result depends on nothing");
     counts[i->y].producer = i;
     counts[i->y].readers += (i->reads & kReadsOutput) != 0;
     for (std::size_t k = 0; k < i->operand_count; ++k) {
@@ -302,23 +303,26 @@ void Recording::check() const {
     const Slot& slot = values_[i];
     require(slot.uses == counts[i].uses, "a slot's uses are not those of the list");
     require(slot.readers == counts[i].readers, "a slot's readers are not those of the list");
+    require(slot.readers == 0 || slot.data, "what a derivative reads has no elements");
     if (slot.origin == Origin::op) {
-      require(slot.producer == counts[i].producer, "a slot's producer is not in the list");
+      require(slot.producer == counts[i].producer, "a slot's producer is not the one in the list");
       require(!slot.producer || slot.handles + slot.uses > 0, "a result is unreachable");
     }
-    if (slot.origin != Origin::free) require(slot.handles + slot.uses > 0, "a live slot that nothing holds");
     if (slot.origin == Origin::parameter) {
       ++leaves;
-      require(slot.leaf && slot.leaf->slot == i, "a leaf names another slot");
+      require(slot.leaf && slot.leaf->slot == i, "a parameter's slot has no leaf of its own");
     }
   }
-  require(leaves == leaf_count_, "a leaf without a slot");
+  require(leaves == leaf_count_, "a leaf has no slot");
+  std::size_t in_table = 0;
   for (std::size_t i = 0; i < leaf_count_; ++i) {
     const Leaf& leaf = *leaves_[i];
-    require(leaf.index == i && leaf.parameter, "a leaf is out of its place");
+    require(leaf.index == i && leaf.parameter && leaf.memory, "a leaf is out of its place");
     const Leaf* newest = leaf_table_.find(leaf.parameter.get());
-    require(!newest || newest->parameter == leaf.parameter, "the table finds the leaf of another parameter");
+    in_table += newest == &leaf;
+    require(!newest || newest->version >= leaf.version, "the table maps a parameter to an older leaf");
   }
+  require(in_table == leaf_table_.size(), "the table holds what is no leaf");
 }
 
 }  // namespace xgrad::detail

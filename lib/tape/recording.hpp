@@ -102,6 +102,8 @@ class LeafTable {
   /// Removes a leaf, unless its parameter has another one by now.
   void erase(const Leaf* leaf) noexcept;
   void clear() noexcept;
+  /// The number of entries.
+  std::size_t size() const { return used_; }
 
  private:
   static std::size_t hash(const ParameterState* parameter);
@@ -144,12 +146,14 @@ class Scopes {
 /// The recording of a tape.
 ///
 /// Invariants:
-///  1. what is listed has been executed, and its result depends on an input or a parameter;
-///  2. ids of results grow along the list, and an operand's id is smaller than its result's: the order is
+///  1. instructions are a doubly linked list of count() members;
+///  2. a listed result depends on an input or a parameter, and what a listed derivative reads has its elements;
+///  3. ids of results grow along the list, and an operand's id is smaller than its result's: the order is
 ///     topological;
-///  3. uses, readers and producers of all slots are those of the listed instructions;
-///  4. no result in the list is unreachable: a Var, a cotangent or a later instruction holds it;
-///  5. each leaf has a live slot of its own, and each parameter in the table its newest leaf.
+///  4. uses, readers and producers of all slots are those of the listed instructions;
+///  5. each listed result is reachable: a Var, a cotangent or a later instruction holds it;
+///  6. each leaf has a live slot of its own and each parameter's slot its leaf;
+///  7. the table maps a parameter to its newest leaf, or to none.
 class Recording {
  public:
   /// `when_idle(core)` is called whenever the last of a series of drops is done: what an instruction owns may
@@ -196,7 +200,7 @@ class Recording {
   Scopes& scopes() { return scopes_; }
   const Scopes& scopes() const { return scopes_; }
 
-  /// Recounts the invariants, those of the slots' counts included. @throws std::logic_error
+  /// Recounts the invariants. @throws std::logic_error that names the first that is broken.
   void check() const;
 
  private:

@@ -63,21 +63,25 @@ void Values::check() const {
       continue;
     }
     ++live;
+    require(slot.handles + slot.uses > 0, "a live slot is not held");
     require(slot.handles + slot.readers > 0 || !slot.data || slot.origin == Origin::parameter,
-            "memory that nothing holds");
-    require(!slot.buffer || slot.data, "a buffer without elements");
-    require(!slot.data || slot.buffer || slot.origin == Origin::parameter, "elements without a buffer");
+            "a slot that nobody reads has memory");
+    if (slot.buffer) {
+      require(slot.data == BufferPool::payload(slot.buffer), "data is not its buffer's payload");
+    } else {
+      require(!slot.data || slot.origin == Origin::parameter, "data without a buffer");
+    }
     if (slot.buffer && owners[slot.buffer]++ == 0) bytes += BufferPool::bytes_of(slot.buffer);
   }
   for (const auto& [buffer, count] : owners) {
     require(buffer->owners == count, "a buffer's owners are not the slots that share it");
   }
-  for (SlotId i = free_; i && free <= size_; i = static_cast<SlotId>((*this)[i].id)) {
+  for (SlotId i = free_; i && free < size_; i = static_cast<SlotId>((*this)[i].id)) {
     require((*this)[i].origin == Origin::free, "a live slot is on the free list");
     ++free;
   }
   require(live == live_, "the count of live slots is wrong");
-  require(live + free + 1 == size_, "a slot is neither alive nor free");
+  require(live + free + 1 == size_, "the free list does not hold the free slots");
   require(bytes == pool_.bytes_in_use(), "the pool's bytes in use are not those of the slots");
 }
 

@@ -56,11 +56,12 @@ struct Slot {
 /// The slots of a tape.
 ///
 /// Invariants:
-///  1. a slot is alive if and only if handles + uses > 0 or a listed instruction computed it;
-///  2. a slot that nothing holds (handles + readers = 0) has no memory, except a parameter's, which it borrows;
-///  3. a buffer has as many owners as slots share it, and data lies in it or in a parameter;
-///  4. free slots are those of the free list; live() counts the others;
-///  5. the pool's bytes in use are those of the slots' buffers.
+///  1. a live slot is held: handles + uses > 0. A free slot is not, and has no memory;
+///  2. a slot without handles and readers has no memory, unless it is a parameter's;
+///  3. data is the buffer's payload. Only a parameter's slot has data without a buffer: it borrows it;
+///  4. a buffer has as many owners as slots share it;
+///  5. the free list holds the free slots, and live() counts the others;
+///  6. the pool's bytes in use are those of the slots' buffers.
 class Values {
  public:
   Values() { grow(); }  // slot 0
@@ -108,7 +109,7 @@ class Values {
   ConstView view(const Slot& slot) const { return {slot.data, slot.dtype, &slot.shape}; }
   View mutable_view(Slot& slot) { return {slot.data, slot.dtype, &slot.shape}; }
 
-  /// Recounts invariants 2 to 5. @throws std::logic_error that names the first that is broken.
+  /// Recounts the invariants. @throws std::logic_error that names the first that is broken.
   void check() const;
 
  private:
