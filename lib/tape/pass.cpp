@@ -2,6 +2,7 @@
 #include "lib/tape/pass.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -276,6 +277,7 @@ void Pass::finish() {
 
 Var Pass::pend(const OpInfo& op, const void* attributes, std::span<const SlotId> x, const TensorType& type,
                std::uint8_t depends) {
+  flush();
   Values& values = core_.values;
   const SlotId y = values.create(type, Origin::op, depends, core_.recording.number());
   Var result = Access::var(core_, y);
@@ -307,6 +309,8 @@ void Pass::run_pending(const View* destination, Write write) {
   } pending{*this, std::exchange(pending_, nullptr)};
   Instruction& call = *pending.call;
   const Frame frame(core_, "the kernel of ", call.op->name, !call.op->built_in);
+  std::optional<Aside> aside;  // what a user's kernel computes is no call of this pass
+  if (!call.op->built_in) aside.emplace(core_);
   const Scratch<ConstView> room(call.operand_count);
   const auto views = room.items();
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = core_.values.view(core_.values[call.operands[i]]);

@@ -105,7 +105,7 @@ class Pass {
   std::uint64_t constant_below() const { return constant_below_; }
   /// Whether the cotangent of a slot leads to a target.
   bool needs(SlotId i) const;
-  /// Makes an op the pending call and gives its result. None may be pending.
+  /// Makes an op the pending call, executes the one before, and gives the op's result.
   Var pend(const OpInfo& op, const void* attributes, std::span<const SlotId> x, const TensorType& type,
            std::uint8_t depends);
   /// Executes the pending call when somebody holds its result, else drops it.
