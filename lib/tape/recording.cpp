@@ -265,7 +265,7 @@ void Recording::free_slot(Slot& slot, SlotId i) noexcept {
 void Recording::consume() noexcept {
   while (last_) drop(*last_);
   leaf_table_.clear();
-  ++number_;
+  if (++number_ == 0) number_ = 1;  // 0 is what was rewound or cleared
   values_.restart_ids();
 }
 
