@@ -96,6 +96,7 @@ struct Checkpoint : Alias {
       y = function->f(function->xs);
       core.require_alive(name);
       Access::current_slot(y, name);
+      if (Access::core(y) != &core) throw TapeMismatch("checkpoint: the function's result belongs to another tape");
     }
     if (y.shape() != b.y_shape() || fingerprint(y.view()) != function->result) {
       throw Error(
