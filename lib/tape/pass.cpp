@@ -249,25 +249,25 @@ bool Pass::differentiate(Instruction& instruction) {
 }
 
 Var Pass::cotangent(SlotId x) {
-  if (entry(x).state == State::empty) return Var();
-  expand(x);
-  return Access::var(core_, entry(x).value);
+  const Cotangent* c = find(x);
+  return c && c->state != State::empty ? Access::var(core_, c->value) : Var();
 }
 
 void Pass::finish() {
   if (kind_ == PassKind::gradients) {
-    // Those of parameters whose gradients another pass is writing.
+    // Those of parameters whose gradients another pass is writing. They are full, and nothing here throws.
     for (const auto& leaf : core_.recording.leaves()) {
-      if (entry(leaf->slot).state == State::empty) continue;
-      expand(leaf->slot);
+      const Cotangent* c = find(leaf->slot);
+      if (!c || c->state == State::empty) continue;
       ParameterState& p = *leaf->parameter;
-      copy(core_.values.view(core_.values[entry(leaf->slot).value]), p.grad_view(),
+      copy(core_.values.view(core_.values[c->value]), p.grad_view(),
            p.has_grad ? Write::accumulate : Write::assign);
       p.has_grad = true;
     }
     for (std::size_t i = core_.recording.leaves().size(); i-- > 0;) {
       const SlotId slot = core_.recording.leaves()[i]->slot;
-      if (Cotangent& c = entry(slot); c.state != State::empty) clear(c, slot);
+      auto* c = const_cast<Cotangent*>(find(slot));
+      if (c && c->state != State::empty) clear(*c, slot);
     }
   }
   finished_ = true;
