@@ -1,4 +1,4 @@
-// Operands that are given up, whose memory the result takes over.
+// Donated operands, whose memory the result takes over.
 #include <utility>
 
 #include "tests/unit/tape/helpers.hpp"
@@ -36,7 +36,7 @@ struct Thrower : Plus {
 
 }  // namespace
 
-TEST_CASE("given up: a result takes the memory of an operand that nothing else needs") {
+TEST_CASE("donation: a result takes the memory of an operand that nothing else needs") {
   Tape tape;
   Var x = tape.constant(Array{1, 2, 3});
   const Var a = tape.constant(Array{4, 5, 6});
@@ -70,7 +70,7 @@ TEST_CASE("given up: a result takes the memory of an operand that nothing else n
   CHECK(values(a) == Values{4, 5, 6});
 }
 
-TEST_CASE("given up: memory that something else needs is left alone") {
+TEST_CASE("donation: memory that something else needs is left alone") {
   Tape tape;
   Var x = tape.input(Array{1, 2, 3});
   const Var a = tape.constant(Array{4, 5, 6});
@@ -129,7 +129,7 @@ TEST_CASE("given up: memory that something else needs is left alone") {
   }
 }
 
-TEST_CASE("given up: the variable names nothing afterwards, unless nothing was computed") {
+TEST_CASE("donation: the variable names nothing afterwards, unless nothing was computed") {
   Tape tape;
   Var x = tape.constant(Array{1, 2, 3});
   const Var a = tape.constant(Array{1, 1, 1}), wrong = tape.constant(Array{1, 2});
@@ -142,7 +142,7 @@ TEST_CASE("given up: the variable names nothing afterwards, unless nothing was c
   CHECK_ERROR(x + y, StaleVar, "variable: empty, it names no value");
 }
 
-TEST_CASE("given up: what a kernel that throws was given is gone, and says so") {
+TEST_CASE("donation: what a kernel that throws was given is gone, and says so") {
   Tape tape;
   Var x = tape.constant(Array{1, 2, 3});
   const Var a = tape.constant(Array{1, 1, 1});
@@ -151,7 +151,7 @@ TEST_CASE("given up: what a kernel that throws was given is gone, and says so") 
   CHECK(tape.statistics().slots == 1);
 }
 
-TEST_CASE("given up: a backward pass hands one cotangent's memory down a chain") {
+TEST_CASE("donation: a backward pass hands one cotangent's memory down a chain") {
   Tape tape;
   constexpr std::size_t kBytes = 1 << 20;
   const std::size_t n = kBytes / sizeof(double);
@@ -167,7 +167,7 @@ TEST_CASE("given up: a backward pass hands one cotangent's memory down a chain")
   CHECK(w.grad<double>()(7) == doctest::Approx(-0.5 + std::pow(0.5, 50)));
 }
 
-TEST_CASE("given up: cotangents that are asked for, shared or differentiated again stay") {
+TEST_CASE("donation: cotangents that are asked for, shared or differentiated again stay") {
   Tape tape;
   const Var x = tape.input(Array{0.5, 2});
   const Var a = tape.constant(Array{3, 4});
