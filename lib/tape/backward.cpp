@@ -41,7 +41,7 @@ Var watch(const Var& x) {
   if (!is_floating(from.dtype)) {
     throw DTypeError(text("grad: an operand is ", from.dtype, ", not floating; capture it instead"));
   }
-  (void)x.view();  // computes it, should it be pending
+  (void)x.view();  // executes it if it is pending
   const SlotId i = core.values.create({from.dtype, from.shape}, Origin::input, kOnInput, core.recording.number());
   Var v = Access::var(core, i);
   core.values.alias(core.values[i], from);

@@ -14,7 +14,7 @@ struct Call {
   const OpInfo* op;
   const void* attributes;
   std::span<const SlotId> x;
-  SlotId y;                             // also of what is added to a cotangent's memory
+  SlotId y;                             // the result, or the slot whose cotangent is added to
   std::uint32_t scope = 0;              // the scope that it is computed in
   const Call* derivative_of = nullptr;  // in a vjp: the call that is differentiated
 };

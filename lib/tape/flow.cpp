@@ -108,7 +108,7 @@ struct Checkpoint : Alias {
   }
 };
 
-/// The differentiable values from before id `floor` that what is listed since reads.
+/// Differentiable values from before id `floor` that instructions from `floor` on read.
 std::vector<SlotId> free_variables(const TapeCore& core, std::uint64_t floor) {
   std::vector<SlotId> found;
   for (const Instruction* i = core.recording.last(); i && core.recording.id(*i) >= floor; i = i->previous) {

@@ -72,7 +72,7 @@ TapeCore& core_of(const F& f, std::span<const Var> xs, const char* use) {
   return *Access::core(xs[0]);
 }
 
-/// A function's operands and its value, recorded although a pass or a pause is under way.
+/// A function's operands and value, recorded also inside a pass or under no_grad.
 struct Evaluated {
   Vars x;  // a constant stands for itself under a new name
   Var y;
@@ -84,7 +84,7 @@ struct Evaluated {
   }
 };
 
-/// What is given to the caller: while recording is paused a constant.
+/// The result for the caller: a constant under no_grad.
 Var result_of(TapeCore& core, Var v) {
   return core.is_paused() && v.requires_grad() ? stop_gradient(v) : v;
 }

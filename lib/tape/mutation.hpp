@@ -1,5 +1,5 @@
-// The way in of the mutation run (tests/mutation), which puts faults into derivatives to see that the tests
-// notice. In builds without XGRAD_MUTATION nothing of it is left.
+// Test hook: lets the mutation run (tests/mutation) alter what a vjp computes. Compiled out without
+// XGRAD_MUTATION.
 #pragma once
 
 #include <span>
@@ -23,12 +23,12 @@ class Mutator {
   virtual void begin(const OpInfo& op, const void* attributes, bool create_graph) = 0;
   /// It has recorded an op on x; gives what it gets as the result.
   virtual Var recorded(const OpInfo& op, std::span<const Arg> x, const Var& result) = 0;
-  /// It adds v to a cotangent; gives what is added, an empty Var for nothing.
+  /// The vjp adds v to a cotangent; returns what to add instead; an empty Var adds nothing.
   virtual Var added(const Var& v) = 0;
 };
 inline Mutator* mutator = nullptr;
 
-/// While it lives nobody is told, so that what a mutator records is not mutated in turn.
+/// Disables the mutator while it lives, so that the mutator's own ops are not mutated.
 class MutatorCall {
  public:
   MutatorCall() : mutator_(std::exchange(mutator, nullptr)) {}

@@ -281,7 +281,7 @@ Var Pass::pend(const OpInfo& op, const void* attributes, std::span<const SlotId>
   Values& values = core_.values;
   const SlotId y = values.create(type, Origin::op, depends, core_.recording.number());
   Var result = Access::var(core_, y);
-  // What is computed from a value that was not kept is missing too.
+  // A result of a missing value is missing too.
   if (std::any_of(x.begin(), x.end(), [&](SlotId i) { return !values[i].data; })) return result;
   pending_ = &core_.recording.make(op, attributes, x, y);
   for (const SlotId i : x) core_.hold(i);

@@ -59,13 +59,13 @@ enum class PassKind : std::uint8_t {
 /// A checkpoint's vjp lists the instructions of its function anew; the pass that called it differentiates
 /// them as a further segment, in the same loop.
 ///
-/// Nothing is added in place to memory that somebody else can read.
+/// It adds in place only to memory that nothing else can read.
 ///
 /// Invariants:
 ///  1. the pass holds a handle of each slot with a cotangent, of the cotangent, of the result that each
 ///     segment goes on from, and of the pending call's operands and result;
-///  2. a cotangent has its elements and its slot's dtype. `full` has the slot's shape, `unexpanded` broadcasts
-///     to it, `empty` names no value. Targets and leaves are never `unexpanded`;
+///  2. a cotangent has its elements and its slot's dtype. `full` has the slot's shape, `unexpanded`
+///     broadcasts to it, `empty` names no value. Targets and leaves are never `unexpanded`;
 ///  3. without a graph, cotangents depend on nothing;
 ///  4. a segment goes on from a listed instruction;
 ///  5. the pending call is not listed, and its result has no elements yet.
@@ -73,7 +73,7 @@ class Pass {
  public:
   /// `name`: `backward` or `grad`, for errors. @throws std::bad_alloc
   Pass(TapeCore& core, const char* name, PassKind kind);
-  /// Gives up what is held. After an error no half-made gradient is left.
+  /// Releases all handles. After an error it clears the gradients that it was writing.
   ~Pass();
   Pass(const Pass&) = delete;
   Pass& operator=(const Pass&) = delete;
@@ -90,12 +90,12 @@ class Pass {
   void acquire_gradients();
   /// Gives y, a root, its cotangent.
   void seed(const Var& y, const Var& cotangent);
-  /// Differentiates all that the seeds reach. With `consume`, what was differentiated and nobody else uses is
-  /// dropped; inside a callback only what was recorded since it began.
+  /// Differentiates all that the seeds reach. With `consume` it drops differentiated instructions that have
+  /// no other use; inside a callback only those recorded since the callback began.
   void run(bool consume, const Frame* callback);
   /// The cotangent of a target, empty when none has come.
   Var cotangent(SlotId x);
-  /// Says that all went well, and adds what is left to parameters' gradients.
+  /// Marks the pass as successful, and adds leaves' cotangents to gradients that another pass is writing.
   void finish();
 
   // For vjps.
@@ -108,15 +108,15 @@ class Pass {
   /// Makes an op the pending call, executes the one before, and gives the op's result.
   Var pend(const OpInfo& op, const void* attributes, std::span<const SlotId> x, const TensorType& type,
            std::uint8_t depends);
-  /// Executes the pending call when somebody holds its result, else drops it.
+  /// Executes the pending call if its result has another handle, else drops it.
   void flush();
-  /// Adds v to the cotangent of a slot. `is_sole`: nobody else will read v.
+  /// Adds v to the cotangent of a slot. `is_sole`: v has no other reader.
   void add(SlotId operand, const Var& v, bool is_sole);
   /// The same for v that broadcasts to the slot's shape.
   void add_broadcast(SlotId operand, const Var& v);
   /// v, broadcast to a shape.
   Var expanded(const Var& v, const Shape& shape);
-  /// Differentiates what was listed from id `floor` on, when the vjp that is running has returned.
+  /// Differentiates the instructions from id `floor` on, after the running vjp has returned.
   void push_segment(std::uint64_t floor);
   TapeCore& core() const { return core_; }
 
@@ -130,7 +130,7 @@ class Pass {
   Cotangent& new_entry(SlotId i);
   /// The same to be read, null when it knows nothing.
   const Cotangent* find(SlotId i) const;
-  /// Makes a value the cotangent of a slot, in place of what is there.
+  /// Replaces the cotangent of a slot.
   void set(SlotId operand, SlotId value, Cotangent::State state);
   void clear(Cotangent& c, SlotId operand) noexcept;
   /// Makes an unexpanded cotangent full.

@@ -77,7 +77,7 @@ Var record(const OpInfo& op, const void* attributes, std::span<const Arg> x) {
     return result;
   }
   const SlotId y = core.values.create(type, Origin::op, depends, core.recording.number());
-  Var result = Access::var(core, y);  // gives the slot back should anything below throw
+  Var result = Access::var(core, y);  // frees the slot if anything below throws
   const bool is_listed = (depends & kOnSource) != 0;
   Unlisted made{core.recording, is_listed ? &core.recording.make(op, attributes, slots, y) : nullptr};
   core.executor.run({&op, attributes, slots, y, core.recording.scopes().current(), nullptr}, views,

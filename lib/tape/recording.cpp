@@ -1,4 +1,4 @@
-// Recording: listing and dropping instructions, leaves, scopes, and the recount of what is counted.
+// Recording: listing and dropping instructions, leaves, scopes, and the recount of the invariants.
 #include "lib/tape/recording.hpp"
 
 #include <algorithm>
@@ -214,7 +214,7 @@ void Recording::unlink(Instruction& instruction) noexcept {
 void Recording::drop(Instruction& instruction) noexcept {
   unlink(instruction);
   instruction.next = std::exchange(dropped_, &instruction);
-  if (dropping_) return;  // the loop below is under way: no recursion, however long the chain
+  if (dropping_) return;  // the loop below runs already: long chains need no recursion
   dropping_ = true;
   while (dropped_) {
     Instruction& next = *dropped_;

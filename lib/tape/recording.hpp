@@ -147,7 +147,8 @@ class Scopes {
 ///
 /// Invariants:
 ///  1. instructions are a doubly linked list of count() members;
-///  2. a listed result depends on an input or a parameter, and what a listed derivative reads has its elements;
+///  2. a listed result depends on an input or a parameter, and what a listed derivative reads has its
+///     elements;
 ///  3. ids of results grow along the list, and an operand's id is smaller than its result's: the order is
 ///     topological;
 ///  4. uses, readers and producers of all slots are those of the listed instructions;

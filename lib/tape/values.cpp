@@ -1,4 +1,4 @@
-// Values: creating and freeing slots, and the recount of what is counted.
+// Values: creating and freeing slots, and the recount of the invariants.
 #include "lib/tape/values.hpp"
 
 #include <stdexcept>

@@ -1,4 +1,4 @@
-// Values: the slots of a tape, what is counted about them, and their memory.
+// Values: the slots of a tape, their reference counts and their memory.
 #pragma once
 
 #include <bit>

@@ -23,13 +23,13 @@ Var identity(Arg x);
 /// shape; an empty Var leaves it as it is.
 using CotangentHook = std::function<Var(const Var& dy)>;
 
-/// x itself, with a hook on its cotangent: `h = with_hook(h, f)` calls f whenever a backward pass comes to h
+/// x itself, with a hook on its cotangent: `h = with_hook(h, f)` calls f whenever a backward pass reaches h
 /// and is on its way to x. f may look at the values, clip them, or replace them with ops; what it computes is
 /// differentiated in turn when the pass records a graph. The hook lives as long as the recording.
 Var with_hook(const Var& x, CotangentHook f);
 
 /// f(xs), of which only the operands are kept: what f computes on the way is dropped, and computed once more
-/// when a backward pass comes to it (Chen et al. 2016). Memory for time, nothing else changes: derivatives of
+/// when a backward pass reaches it (Chen et al. 2016). Memory for time, nothing else changes: derivatives of
 /// every order, also with respect to parameters and variables that f captures.
 ///
 /// f is called again, so it must compute the same: it must not draw random numbers (give it keys, not a

@@ -89,20 +89,20 @@ class Backward {
   class Cotangent {
    public:
     /// Adds `v`, which must have the operand's shape. A single op call on the right is computed straight into
-    /// the cotangent; nothing is computed when nobody needs this operand's cotangent.
+    /// the cotangent, and not at all when this operand needs no cotangent.
     void operator+=(const Var& v) const { add(v, false); }
     void operator+=(Var&& v) const { add(v, true); }
-    /// Adds what f() gives, and calls it only when somebody needs this operand's cotangent: for a right-hand
+    /// Adds what f() gives, and calls it only when this operand needs a cotangent: for a right-hand
     /// side of several ops, `b.dx(1) += [&] { return w * (u - sum(u * y)); };`.
     template <class F>
       requires std::is_invocable_r_v<Var, F&>
     void operator+=(F&& f) const {
       if (needed()) add(f(), true);
     }
-    /// Adds `v` broadcast to the operand's shape; it is expanded when somebody asks for it in full.
+    /// Adds `v` broadcast to the operand's shape; it is expanded on the first use in full.
     /// @throws Error while the gradient is itself recorded: add a broadcast_to then.
     void add_broadcast(const Var& v) const;
-    /// Whether anybody needs it, for the rare vjp that can save more than its last op.
+    /// Whether this operand needs a cotangent, for the rare vjp that can save more than its last op.
     bool needed() const { return operand_ < 31 ? (backward_.needed_ >> operand_ & 1) != 0 : is_far_needed(); }
 
    private:
@@ -259,7 +259,8 @@ template <class Op>
 inline constexpr OpInfo op_info = detail::make_op_info<Op>();
 
 /// Computes an op and records it: the way every op, the library's and the user's, enters a tape.
-/// @throws StaleVar, TapeMismatch, and what the op's `infer` throws; nothing is recorded or given up then.
+/// @throws StaleVar, TapeMismatch, and what the op's `infer` throws; nothing is recorded then, and no
+/// argument is emptied.
 template <class Op, class... X>
   requires(std::is_convertible_v<X, Arg> && ...)
 Var apply(const Op& op, X&&... x) {

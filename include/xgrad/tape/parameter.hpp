@@ -80,7 +80,7 @@ class Parameter {
   auto grad() const {
     return adapt<T>(checked<T>(grad_view()));
   }
-  /// Forgets the gradient; its memory stays for the next one.
+  /// Clears the gradient and keeps its memory for the next one.
   void zero_grad();
 
   /// The same as views, for optimisers and kernels. `value_view` counts as a write.

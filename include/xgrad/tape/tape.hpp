@@ -71,7 +71,7 @@ class Tape {
   Var input(float value) { return enter_scalar(value, DType::float32, true); }
   Var input(double value) { return enter_scalar(value, DType::float64, true); }
 
-  /// Enters a value that no derivative is wanted for: data, labels, masks.
+  /// Enters a value without a derivative: data, labels, masks.
   template <class E>
   Var constant(const xt::xexpression<E>& value) {
     return enter_value(value, false);
@@ -146,7 +146,7 @@ class Tape {
   /// at.
   void detect_nan(NanCheck check = NanCheck::non_finite);
 
-  /// While it lives, what is recorded is said to be in the scope `name`: `network/1`. Scopes nest, in errors
+  /// While it lives, ops are recorded in the scope `name`: `network/1`. Scopes nest, in errors
   /// of detect_nan and in print.
   class Scope {
    public:
