@@ -59,7 +59,7 @@ enum class PassKind : std::uint8_t {
 /// A checkpoint's vjp lists the instructions of its function anew; the pass that called it differentiates
 /// them as a further segment, in the same loop.
 ///
-/// It adds in place only to memory that nothing else can read.
+/// A pass adds in place only to memory that nothing else can read.
 ///
 /// Invariants:
 ///  1. the pass holds a handle of each slot with a cotangent, of the cotangent, of the result that each

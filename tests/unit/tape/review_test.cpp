@@ -1,17 +1,15 @@
-// Rare paths through the core: kernels that compute ops in a pass, tapes that their own recording holds, and
-// memory that runs out.
+// Rare paths through the core: kernels and infer functions that compute ops in a pass, tapes that their own
+// recording owns, and checkpoints that change tapes.
 #include <memory>
 
-#include "lib/tape/core.hpp"
 #include "tests/unit/tape/faults.hpp"
-#include "xgrad/ops/shape.hpp"
 
 using namespace xgrad;
 using namespace xgrad::test;
 
 namespace {
 
-/// x, by an op whose kernel and whose infer call functions.
+/// x, by an op whose infer calls a function.
 struct CallingInfer {
   static constexpr const char* name = "calling_infer";
   static constexpr Reads reads[] = {kReadsNothing};
@@ -74,10 +72,8 @@ TEST_CASE("review: an infer that computes ops in a pass loses none") {
   const TapeStatistics before = tape.statistics();
   {
     Var kept;
-    const Var y = apply(CallingOp{[&](Backward& b) {
-                          b.dx(0) += apply(CallingInfer{[&] { kept = w * 2.0; }}, b.dy());
-                        }},
-                        x);
+    const Var y = apply(
+        CallingOp{[&](Backward& b) { b.dx(0) += apply(CallingInfer{[&] { kept = w * 2.0; }}, b.dy()); }}, x);
     CHECK(values(grad(sum(y), {x})[0]) == std::vector<double>{1.0, 1.0});
     CHECK(values(kept) == std::vector<double>{10.0, 12.0});
   }
