@@ -6,6 +6,7 @@
 #include "lib/tensor/kernels.hpp"
 #include "xgrad/support/error.hpp"
 #include "xgrad/support/text.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::data {
 
@@ -71,11 +72,7 @@ void checked_one_hot(std::span<const Label> labels, std::int64_t classes, const 
       throw Error(text("one_hot: label ", label, " is out of range for ", classes, " classes"));
     }
   }
-  if (out.dtype == DType::float32) {
-    set_ones(labels, classes, out.as<float>());
-  } else {
-    set_ones(labels, classes, out.as<double>());
-  }
+  detail::dispatch_floating(out.dtype, [&]<class T>() { set_ones(labels, classes, out.as<T>()); });
 }
 
 }  // namespace
@@ -100,11 +97,8 @@ void gather_scaled(std::span<const std::uint8_t> pixels, std::int64_t features,
   if (!(range.min < range.max)) {
     throw Error(text(kOp, ": the range ", range.min, " to ", range.max, " is empty"));
   }
-  if (out.dtype == DType::float32) {
-    scale_rows(pixels.data(), features, rows, range, out.as<float>());
-  } else {
-    scale_rows(pixels.data(), features, rows, range, out.as<double>());
-  }
+  detail::dispatch_floating(
+      out.dtype, [&]<class T>() { scale_rows(pixels.data(), features, rows, range, out.as<T>()); });
 }
 
 void gather_labels(std::span<const std::uint8_t> labels, std::span<const std::int32_t> rows, View out) {

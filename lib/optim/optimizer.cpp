@@ -10,6 +10,7 @@
 #include "lib/tensor/kernels.hpp"
 #include "xgrad/support/error.hpp"
 #include "xgrad/support/text.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad::optim {
 namespace {
@@ -35,7 +36,7 @@ void for_each_run(std::vector<Parameter>& parameters, Together&& together, Updat
       const std::int64_t n = last.as<T>() + last.size() - w.as<T>();
       update.template operator()<T>(w.as<T>(), g.as<T>(), n, i, end);
     };
-    w.dtype == DType::float32 ? run.template operator()<float>() : run.template operator()<double>();
+    detail::dispatch_floating(w.dtype, run);
   }
 }
 
@@ -46,7 +47,7 @@ void for_each_gradient(const std::vector<Parameter>& parameters, Visit&& visit) 
     if (!p.has_grad()) continue;
     const View g = p.grad_view();
     const auto n = static_cast<std::size_t>(g.size());
-    g.dtype == DType::float32 ? visit(std::span(g.as<float>(), n)) : visit(std::span(g.as<double>(), n));
+    detail::dispatch_floating(g.dtype, [&]<class T>() { visit(std::span(g.as<T>(), n)); });
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "lib/tape/core.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad {
 
@@ -19,19 +20,14 @@ using detail::TapeCore;
 namespace detail {
 
 void fill(const View& v, double value) {
-  if (v.dtype == DType::float32) {
-    std::fill_n(v.as<float>(), v.size(), static_cast<float>(value));
-  } else {
-    std::fill_n(v.as<double>(), v.size(), value);
-  }
+  dispatch_floating(v.dtype, [&]<class T>() { std::fill_n(v.as<T>(), v.size(), static_cast<T>(value)); });
 }
 
 Var filled_like(TapeCore& core, const Slot& slot, double value) {
-  const SlotId i = core.values.create({slot.dtype, slot.shape}, Origin::constant, kOnNothing,
-                                      core.recording.number());
-  Var v = Access::var(core, i);
-  core.values.allocate(core.values[i]);
-  fill(core.values.mutable_view(core.values[i]), value);
+  Var v = core.new_value({slot.dtype, slot.shape}, Origin::constant, kOnNothing);
+  Slot& filled = Access::slot(core, v);
+  core.values.allocate(filled);
+  fill(core.values.mutable_view(filled), value);
   return v;
 }
 
@@ -42,10 +38,7 @@ Var watch(const Var& x) {
     throw DTypeError(text("grad: an operand is ", from.dtype, ", not floating; capture it instead"));
   }
   (void)x.view();  // executes it if it is pending
-  const SlotId i = core.values.create({from.dtype, from.shape}, Origin::input, kOnInput, core.recording.number());
-  Var v = Access::var(core, i);
-  core.values.alias(core.values[i], from);
-  return v;
+  return core.renamed(from, Origin::input, kOnInput);
 }
 
 }  // namespace detail
@@ -80,21 +73,10 @@ void check_root(const Var& y, const Var& cotangent, const Var& first) {
 detail::Instruction* last_of(const TapeCore& core, std::span<const Var> ys) {
   detail::Instruction* last = nullptr;
   for (const Var& y : ys) {
-    const Slot& slot = core.values[Access::index(y)];
-    if (slot.origin != Origin::op || !slot.producer) continue;
-    if (!last || core.recording.id(*last) < slot.id) last = slot.producer;
+    detail::Instruction* made_by = detail::producer_of(core.values[Access::index(y)]);
+    if (made_by && (!last || core.recording.id(*last) < core.recording.id(*made_by))) last = made_by;
   }
   return last;
-}
-
-/// A constant under a name of its own, whose derivative is zero.
-Var flat_alias(TapeCore& core, const Var& v) {
-  const Slot& from = Access::slot(v);
-  const SlotId i = core.values.create({from.dtype, from.shape}, Origin::constant, detail::kFlatly,
-                                      core.recording.number());
-  Var alias = Access::var(core, i);
-  core.values.alias(core.values[i], from);
-  return alias;
 }
 
 /// Whether a pass can reach something differentiable from y.
@@ -186,7 +168,9 @@ std::vector<Var> detail::grad_or_zeros(std::span<const Var> ys, std::span<const 
   for (std::size_t i = 0; i < xs.size(); ++i) {
     if (!result[i].defined()) result[i] = filled_like(core, Access::slot(xs[i]), 0);
     // A constant derivative is recorded too: its derivatives are zero, not missing.
-    if (create_graph && !has_derivative(result[i])) result[i] = flat_alias(core, result[i]);
+    if (create_graph && !has_derivative(result[i])) {
+      result[i] = core.renamed(Access::slot(result[i]), Origin::constant, kFlatly);
+    }
   }
   core.check_now_and_then();
   return result;

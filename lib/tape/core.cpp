@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/tape/profile_data.hpp"
+#include "lib/tensor/copy.hpp"
 
 namespace xgrad::detail {
 
@@ -45,8 +46,20 @@ void Frame::note_writes() noexcept {
   }
 }
 
-void TapeCore::require_alive(const char* use) const {
-  if (!owner) throw Error(text(use, ": its tape was ended inside ", ended_in.text()));
+void TapeCore::throw_ended(const char* use) const {
+  throw Error(text(use, ": its tape was ended inside ", ended_in.text()));
+}
+
+Var TapeCore::renamed(const Slot& from, Origin origin, std::uint8_t depends) {
+  Var v = new_value({from.dtype, from.shape}, origin, depends);
+  Slot& slot = Access::slot(*this, v);
+  if (from.buffer) {
+    values.alias(slot, from);
+  } else {
+    values.allocate(slot);
+    copy(values.view(from), values.mutable_view(slot), Write::assign);
+  }
+  return v;
 }
 
 void TapeCore::check() const {

@@ -59,6 +59,10 @@ struct TapeCore {
   bool is_paused() const { return pauses > pauses_outside; }
   void hold(SlotId i) { ++values[i].handles; }
   void release(SlotId i) noexcept { recording.release(i); }
+  /// A value without elements, that the result alone holds. @throws std::bad_alloc
+  Var new_value(const TensorType& type, Origin origin, std::uint8_t depends);
+  /// The elements of a slot under another name: the same memory, or a copy where a parameter owns it.
+  Var renamed(const Slot& from, Origin origin, std::uint8_t depends);
   /// Tells the executor who observes.
   void update_observers() noexcept;
   /// Ends the tape, or notes that it has ended when a frame is left. May delete the core.
@@ -70,7 +74,10 @@ struct TapeCore {
   /// The innermost callback as text.
   std::string callback() const;
   /// @throws Error when a callback has ended the tape
-  void require_alive(const char* use) const;
+  void require_alive(const char* use) const {
+    if (!owner) [[unlikely]]
+      throw_ended(use);
+  }
   /// `%3 = log(%2) : float64 [3] in encoder/1`
   std::string describe(const Call& call) const;
 
@@ -86,6 +93,8 @@ struct TapeCore {
     }
   }
 
+ private:
+  [[noreturn]] void throw_ended(const char* use) const;
 };
 
 /// User code that the tape is calling, or a public function that may call some. Frames nest, as a list on the
@@ -107,7 +116,6 @@ class Frame {
   Frame& operator=(const Frame&) = delete;
 
   Place place() const { return place_; }
-  const Frame* outer() const { return outer_; }
   /// What was recorded since the frame began has at least this id.
   std::uint64_t floor() const { return floor_; }
 
@@ -206,6 +214,10 @@ Var filled_like(TapeCore& core, const Slot& slot, double value);
 /// grad, with zeros in place of NotDifferentiable for ys that depend on nothing.
 std::vector<Var> grad_or_zeros(std::span<const Var> ys, std::span<const Var> cotangents,
                                std::span<const Var> xs, bool create_graph);
+
+inline Var TapeCore::new_value(const TensorType& type, Origin origin, std::uint8_t depends) {
+  return Access::var(*this, values.create(type, origin, depends, recording.number()));
+}
 
 inline const Cotangent* Pass::find(SlotId i) const {
   if (i >= memory_->cotangents.size()) return nullptr;

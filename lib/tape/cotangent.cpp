@@ -47,20 +47,11 @@ void Pass::expand(SlotId operand) {
 }
 
 void Pass::set(SlotId operand, SlotId value, State state) {
-  Slot& v = core_.values[value];
+  const Slot& v = core_.values[value];
   if (v.depends && !is_graph()) [[unlikely]] {
-    // What a callback returns is a constant here: another name for the same memory.
-    const SlotId constant =
-        core_.values.create({v.dtype, v.shape}, Origin::constant, kOnNothing, core_.recording.number());
-    const Var holder = Access::var(core_, constant);
-    Slot& slot = core_.values[constant];
-    if (v.buffer) {
-      core_.values.alias(slot, v);
-    } else {
-      core_.values.allocate(slot);
-      copy(core_.values.view(v), core_.values.mutable_view(slot), Write::assign);
-    }
-    return set(operand, constant, state);
+    // What a callback returns is a constant here.
+    const Var constant = core_.renamed(v, Origin::constant, kOnNothing);
+    return set(operand, Access::index(constant), state);
   }
   Cotangent& c = entry(operand);
   core_.hold(value);

@@ -70,8 +70,6 @@ class Executor {
     return candidates && op.elementwise ? donations(x, candidates, reads) : 0;
   }
 
-  std::span<Observer* const> observers() const { return observers_; }
-  bool is_observed() const { return !observers_.empty(); }
   /// Room is kept, so that removing observers never allocates.
   void observe(std::span<Observer* const> observers) { observers_.assign(observers.begin(), observers.end()); }
 

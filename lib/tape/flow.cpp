@@ -71,6 +71,14 @@ std::uint64_t fingerprint(const ConstView& v) {
   return hash;
 }
 
+/// The slot of what a checkpointed function gave. @throws unless it is a current value of the tape, which lives
+const Slot& checked_result(const TapeCore& core, const Var& y) {
+  core.require_alive("checkpoint");
+  const Slot& slot = Access::current_slot(y, "checkpoint");
+  if (Access::core(y) != &core) throw TapeMismatch("checkpoint: the function's result belongs to another tape");
+  return slot;
+}
+
 /// Operand 0 is f's result. The others are the variables that it depends on, named so that a pass finds its
 /// way to them. They count as read, because f reads them again.
 struct Checkpoint : Alias {
@@ -94,9 +102,7 @@ struct Checkpoint : Alias {
       const Callback callback(core, "a checkpointed function");
       floor = core.values.next_id();
       y = function->f(function->xs);
-      core.require_alive(name);
-      Access::current_slot(y, name);
-      if (Access::core(y) != &core) throw TapeMismatch("checkpoint: the function's result belongs to another tape");
+      checked_result(core, y);
     }
     if (y.shape() != b.y_shape() || fingerprint(y.view()) != function->result) {
       throw Error(
@@ -152,10 +158,8 @@ Var checkpoint(TensorFunction f, std::span<const Var> xs) {
   const detail::Frame frame(core, "a checkpointed function");
   const std::uint64_t floor = core.values.next_id();
   Var y = f(xs);
-  core.require_alive(Checkpoint::name);
-  const Slot& result = Access::current_slot(y, Checkpoint::name);
-  if (Access::core(y) != &core) throw TapeMismatch("checkpoint: the function's result belongs to another tape");
-  if (result.origin != Origin::op || !result.producer || result.id < floor) return y;
+  const Slot& result = checked_result(core, y);
+  if (!detail::producer_of(result) || result.id < floor) return y;
   std::vector<Var> operands{stop_gradient(y)};
   for (const SlotId i : free_variables(core, floor)) operands.push_back(Access::var(core, i));
   Checkpoint op;

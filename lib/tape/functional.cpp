@@ -7,6 +7,7 @@
 #include "lib/tape/core.hpp"
 #include "lib/tensor/copy.hpp"
 #include "xgrad/tape/grad.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad {
 namespace {
@@ -107,16 +108,10 @@ void require_small(const char* use, const Var& y, std::span<const Var> xs) {
   }
 }
 
-Var zeros_like(const Var& x, bool requires_grad) {
-  const auto zero = [](View v) { detail::fill(v, 0); };
-  const Var zeros = x.tape().constant({x.dtype(), x.shape()}, zero);
-  return requires_grad ? detail::watch(zeros) : zeros;
-}
-
 Var unit_like(const Var& y, std::int64_t k) {
   return y.tape().constant({y.dtype(), y.shape()}, [k](View v) {
     detail::fill(v, 0);
-    v.dtype == DType::float32 ? v.as<float>()[k] = 1 : v.as<double>()[k] = 1;
+    detail::dispatch_floating(v.dtype, [&]<class T>() { v.as<T>()[k] = 1; });
   });
 }
 
@@ -199,7 +194,7 @@ Jvp jvp(const TensorFunction& f, std::span<const Var> xs, std::span<const Var> t
     const Aside aside(core);
     const Evaluated at(f, xs, "jvp");
     // The vjp is linear in its cotangent, so its value there does not matter, and its own vjp is the jvp.
-    const Var u = zeros_like(at.y, true);
+    const Var u = detail::watch(detail::filled_like(core, Access::slot(at.y), 0));
     const Vars g = gradient(at.y, at.x, true, u);
     result = {at.y, detail::grad_or_zeros(g, tangents, one(u), create_graph)[0]};
   }

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "xgrad/tensor/dispatch.hpp"
+
 namespace xgrad::detail {
 namespace {
 
@@ -19,13 +21,13 @@ std::optional<std::int64_t> find_bad(const ConstView& v, NanCheck check) {
 }
 
 std::optional<std::int64_t> first_bad(const ConstView& v, NanCheck check) {
-  if (v.dtype == DType::float32) return find_bad<float>(v, check);
-  if (v.dtype == DType::float64) return find_bad<double>(v, check);
-  return std::nullopt;
+  if (!is_floating(v.dtype)) return std::nullopt;
+  return dispatch_floating(v.dtype, [&]<class T>() { return find_bad<T>(v, check); });
 }
 
 std::string element(const ConstView& v, std::int64_t i) {
-  const double value = v.dtype == DType::float32 ? static_cast<double>(v.as<float>()[i]) : v.as<double>()[i];
+  const double value =
+      dispatch_floating(v.dtype, [&]<class T>() { return static_cast<double>(v.as<T>()[i]); });
   return text(std::isnan(value) ? "nan" : text(value), " at element ", i, " of ", v.shape());
 }
 

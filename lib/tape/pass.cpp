@@ -174,15 +174,15 @@ void Pass::seed(const Var& y, const Var& cotangent) {
   const SlotId i = Access::index(y);
   if (!needs(i)) return;
   add(i, cotangent, false);
-  Slot& slot = core_.values[i];
-  if (slot.origin != Origin::op || !slot.producer) return;
+  Instruction* const made_by = producer_of(core_.values[i]);
+  if (!made_by) return;
   auto& segments = memory_->segments;
   if (segments.empty()) segments.push_back({nullptr, floor_});
   Instruction*& root = segments[0].next;
-  if (root && core_.recording.id(*root) >= slot.id) return;
+  if (root && core_.recording.id(*root) >= core_.recording.id(*made_by)) return;
   core_.hold(i);
   if (root) core_.release(root->y);
-  root = slot.producer;
+  root = made_by;
 }
 
 void Pass::push_segment(std::uint64_t floor) {
@@ -276,22 +276,26 @@ void Pass::finish() {
 // The pending call --------------------------------------------------------------------------------------
 
 Var Pass::pend(const OpInfo& op, const void* attributes, std::span<const SlotId> x, const TensorType& type,
-               std::uint8_t depends) {
+               std::uint8_t depends, Reads reads) {
   flush();
-  Values& values = core_.values;
-  const SlotId y = values.create(type, Origin::op, depends, core_.recording.number());
-  Var result = Access::var(core_, y);
+  Var result = core_.new_value(type, Origin::op, depends);
+  const SlotId y = Access::index(result);
   // A result of a missing value is missing too.
-  if (std::any_of(x.begin(), x.end(), [&](SlotId i) { return !values[i].data; })) return result;
+  if (std::any_of(x.begin(), x.end(), [&](SlotId i) { return !core_.values[i].data; })) return result;
   pending_ = &core_.recording.make(op, attributes, x, y);
+  pending_->reads = reads;
   for (const SlotId i : x) core_.hold(i);
   core_.hold(y);
   return result;
 }
 
-void Pass::drop_pending(Instruction& call) noexcept {
+void Pass::release_handles(const Instruction& call) noexcept {
   for (const SlotId i : call.x()) core_.release(i);
   core_.release(call.y);
+}
+
+void Pass::drop_pending(Instruction& call) noexcept {
+  release_handles(call);
   core_.recording.discard(call);
 }
 
@@ -319,20 +323,12 @@ void Pass::run_pending(const View* destination, Write write) {
     pending.has_run = true;
     return;
   }
-  Reads reads = kReadsNothing;
-  const bool is_listed = (core_.values[call.y].depends & kOnSource) != 0;
-  if (is_listed) {
-    for (std::size_t i = 0; i < views.size(); ++i) {
-      if (core_.values[call.operands[i]].depends & kOnSource) reads |= call.op->reads_of(i);
-    }
-  }
-  core_.executor.run(call_of(call), views, core_.executor.donations(*call.op, call.x(), ~0u, reads));
+  core_.executor.run(call_of(call), views, core_.executor.donations(*call.op, call.x(), ~0u, call.reads));
   pending.has_run = true;
-  if (!is_listed) return;
-  core_.recording.list(call, reads);
+  if ((core_.values[call.y].depends & kOnSource) == 0) return;
+  core_.recording.list(call, call.reads);
   pending.call = nullptr;
-  for (const SlotId i : call.x()) core_.release(i);
-  core_.release(call.y);
+  release_handles(call);
 }
 
 void Pass::flush() {

@@ -107,7 +107,7 @@ class Pass {
   bool needs(SlotId i) const;
   /// Makes an op the pending call, executes the one before, and gives the op's result.
   Var pend(const OpInfo& op, const void* attributes, std::span<const SlotId> x, const TensorType& type,
-           std::uint8_t depends);
+           std::uint8_t depends, Reads reads);
   /// Executes the pending call if its result has another handle, else drops it.
   void flush();
   /// Adds v to the cotangent of a slot. `is_sole`: v has no other reader.
@@ -140,6 +140,8 @@ class Pass {
   /// Executes the pending call into a destination, or into memory of its own when there is none.
   void run_pending(const View* destination, Write write);
   void drop_pending(Instruction& call) noexcept;
+  /// Releases the handles of a call that was pending.
+  void release_handles(const Instruction& call) noexcept;
   /// Claims one gradient. @returns false when another pass is writing it
   bool acquire_gradient(const std::shared_ptr<ParameterState>& p);
   void require_unmodified(const Instruction& instruction, bool is_running) const;

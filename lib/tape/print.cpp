@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "lib/tape/core.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad {
 
@@ -94,27 +95,7 @@ void print_axis(std::ostream& out, const T* data, const Shape& shape, int axis, 
 
 std::ostream& operator<<(std::ostream& out, const Var& v) {
   const ConstView x = v.view();
-  const auto print = [&]<class T>() { print_axis(out, x.as<T>(), x.shape(), 0, x.size()); };
-  switch (x.dtype) {
-    case DType::float32:
-      print.template operator()<float>();
-      break;
-    case DType::float64:
-      print.template operator()<double>();
-      break;
-    case DType::int32:
-      print.template operator()<std::int32_t>();
-      break;
-    case DType::int64:
-      print.template operator()<std::int64_t>();
-      break;
-    case DType::uint8:
-      print.template operator()<std::uint8_t>();
-      break;
-    case DType::boolean:
-      print.template operator()<bool>();
-      break;
-  }
+  detail::dispatch_all(x.dtype, [&]<class T>() { print_axis(out, x.as<T>(), x.shape(), 0, x.size()); });
   return out;
 }
 

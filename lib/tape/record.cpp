@@ -70,20 +70,19 @@ Var record(const OpInfo& op, const void* attributes, std::span<const Arg> x) {
   const TensorType type = op.infer(attributes, views);
   EmptiedOnExit emptied{x, donated != 0};
   if (pass) {
-    Var result = pass->pend(op, attributes, slots, type, depends);
+    Var result = pass->pend(op, attributes, slots, type, depends, reads);
     if constexpr (kMutation) {
       if (const MutatorCall call; call) result = call->recorded(op, x, result);
     }
     return result;
   }
-  const SlotId y = core.values.create(type, Origin::op, depends, core.recording.number());
-  Var result = Access::var(core, y);  // frees the slot if anything below throws
+  Var result = core.new_value(type, Origin::op, depends);  // frees the slot if anything below throws
+  const SlotId y = Access::index(result);
   const bool is_listed = (depends & kOnSource) != 0;
   Unlisted made{core.recording, is_listed ? &core.recording.make(op, attributes, slots, y) : nullptr};
   core.executor.run({&op, attributes, slots, y, core.recording.scopes().current(), nullptr}, views,
                     core.executor.donations(op, slots, donated, reads));
-  if (!core.owner) [[unlikely]]
-    core.require_alive(op.name);
+  core.require_alive(op.name);
   made.list(reads);
   core.check_now_and_then();
   return result;

@@ -243,10 +243,10 @@ void Recording::forget(Instruction& instruction) noexcept {
 void Recording::let_go(Slot& slot, SlotId i) noexcept {
   if (slot.uses > 0) {
     if (slot.readers == 0 && slot.origin != Origin::parameter) values_.drop_memory(slot);
-  } else if (slot.origin != Origin::op || !slot.producer) {
+  } else if (Instruction* producer = producer_of(slot); !producer) {
     free_slot(slot, i);
-  } else if (slot.producer->listed) {
-    drop(*slot.producer);
+  } else if (producer->listed) {
+    drop(*producer);
   }
 }
 

@@ -39,6 +39,9 @@ struct Instruction {
   std::size_t bytes() const { return attribute_offset(operand_count) + op->attribute_bytes; }
 };
 
+/// The listed instruction that computed a value, null when there is none.
+inline Instruction* producer_of(const Slot& slot) { return slot.origin == Origin::op ? slot.producer : nullptr; }
+
 /// A callback, for errors: what it is and the name of its op, both of static storage.
 struct Place {
   const char* what = nullptr;

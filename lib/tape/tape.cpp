@@ -7,6 +7,7 @@
 #include "lib/tape/core.hpp"
 #include "lib/tape/nan_check.hpp"
 #include "lib/tape/profile_data.hpp"
+#include "xgrad/tensor/dispatch.hpp"
 
 namespace xgrad {
 
@@ -46,11 +47,9 @@ Var Tape::enter(TensorType type, bool requires_grad, View& view) {
     throw DTypeError(detail::text("input: dtype must be float32 or float64 to be differentiated, not ",
                                   type.dtype, "; enter it with constant"));
   }
-  const SlotId i = core_->values.create(type, requires_grad ? Origin::input : Origin::constant,
-                                        requires_grad ? detail::kOnInput : detail::kOnNothing,
-                                        core_->recording.number());
-  Var v = Access::var(*core_, i);
-  Slot& slot = core_->values[i];
+  Var v = requires_grad ? core_->new_value(type, Origin::input, detail::kOnInput)
+                        : core_->new_value(type, Origin::constant, detail::kOnNothing);
+  Slot& slot = Access::slot(*core_, v);
   core_->values.allocate(slot);
   view = core_->values.mutable_view(slot);
   return v;
@@ -59,26 +58,7 @@ Var Tape::enter(TensorType type, bool requires_grad, View& view) {
 Var Tape::enter_scalar(double value, DType dtype, bool requires_grad) {
   View view;
   Var v = enter({dtype, Shape{}}, requires_grad, view);
-  switch (dtype) {
-    case DType::float32:
-      *view.as<float>() = static_cast<float>(value);
-      break;
-    case DType::float64:
-      *view.as<double>() = value;
-      break;
-    case DType::int32:
-      *view.as<std::int32_t>() = static_cast<std::int32_t>(value);
-      break;
-    case DType::int64:
-      *view.as<std::int64_t>() = static_cast<std::int64_t>(value);
-      break;
-    case DType::uint8:
-      *view.as<std::uint8_t>() = static_cast<std::uint8_t>(value);
-      break;
-    case DType::boolean:
-      *view.as<bool>() = value != 0;
-      break;
-  }
+  detail::dispatch_all(dtype, [&]<class T>() { *view.as<T>() = static_cast<T>(value); });
   return v;
 }
 
