@@ -1,3 +1,4 @@
+// The sample's command line.
 #include "options.hpp"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// What the sample tells of a run: progress, a file of metrics, the profile.
 #include "report.hpp"
 
 #include <fcntl.h>

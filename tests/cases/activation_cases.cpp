@@ -1,3 +1,4 @@
+// Rows of the case table: activation functions.
 #include "xgrad/ops/activation.hpp"
 
 #include <algorithm>

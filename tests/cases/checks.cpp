@@ -1,3 +1,4 @@
+// What the tests of the case table share: they go through the rows and compare.
 #include "tests/cases/checks.hpp"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Rows of the case table: convolutions.
 #include "xgrad/ops/conv.hpp"
 
 #include "tests/cases/op_cases.hpp"

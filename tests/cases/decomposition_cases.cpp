@@ -1,3 +1,4 @@
+// Rows of the case table: solve, inverse, determinants, decompositions.
 #include "xgrad/ops/decompositions.hpp"
 
 #include <cmath>

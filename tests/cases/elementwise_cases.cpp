@@ -1,3 +1,4 @@
+// Rows of the case table: elementwise functions and comparisons.
 #include "xgrad/ops/elementwise.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Rows of the case table: products and einsum.
 #include "xgrad/ops/linalg.hpp"
 
 #include <algorithm>

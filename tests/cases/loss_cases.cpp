@@ -1,3 +1,4 @@
+// Rows of the case table: losses and cross entropies.
 #include "xgrad/ops/loss.hpp"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Plain loops that the case table's values are compared with.
 #include "tests/cases/naive.hpp"
 
 #include <algorithm>

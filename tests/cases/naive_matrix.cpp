@@ -1,3 +1,4 @@
+// Plain matrix algorithms that the case table's values are compared with.
 #include "tests/cases/naive_matrix.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Rows of the case table: normalisations.
 #include "xgrad/ops/norm.hpp"
 
 #include <cmath>

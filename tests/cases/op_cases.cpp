@@ -1,3 +1,4 @@
+// The case table: all rows, and what rows are made of.
 #include "tests/cases/op_cases.hpp"
 
 #include <algorithm>

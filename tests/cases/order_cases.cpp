@@ -1,3 +1,4 @@
+// Rows of the case table: sorting, argmax, topk.
 #include "xgrad/ops/order.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Rows of the case table: pooling.
 #include "xgrad/ops/pool.hpp"
 
 #include <limits>

@@ -1,3 +1,4 @@
+// Rows of the case table: ops that move elements.
 #include "xgrad/ops/rearrange.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Rows of the case table: reductions.
 #include "xgrad/ops/reduce.hpp"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Rows of the case table: shapes, slices, gathering.
 #include "xgrad/ops/shape.hpp"
 
 #include "tests/cases/op_cases.hpp"

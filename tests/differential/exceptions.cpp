@@ -1,3 +1,4 @@
+// Where xgrad and libtorch differ, each with its reason.
 #include "tests/differential/differential.hpp"
 
 namespace xgrad::differential {

@@ -1,3 +1,4 @@
+// Values and gradients as libtorch computes them.
 #include "tests/differential/libtorch.hpp"
 
 #include <torch/csrc/api/include/torch/version.h>

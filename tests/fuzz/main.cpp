@@ -16,46 +16,27 @@
 #include <vector>
 
 #include "tests/fuzz/runner.hpp"
+#include "tests/replaced_new.hpp"
 
 // An allocator that can be told to fail -------------------------------------------------------------------
 
 namespace {
 thread_local int allocations_left = -1;
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
-  void* const p = alignment > alignof(std::max_align_t)
-                      ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
-                      : std::malloc(size ? size : 1);
-  if (!p) throw std::bad_alloc();
-  return p;
-}
 }  // namespace
 
-int fuzz::arm_allocator(int after) noexcept { return std::exchange(allocations_left, after); }
-
-void* operator new(std::size_t size) { return allocate(size, 0); }
-void* operator new[](std::size_t size) { return allocate(size, 0); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
+void xgrad::test::before_allocation() {
+  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
 }
-void* operator new[](std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
+void xgrad::test::note_block(void*, int) noexcept {}
+// What is asked for without throwing never fails: the standard library's sorting does.
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return std::malloc(size ? size : 1); }
 void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
   return std::malloc(size ? size : 1);
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
 void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+
+int fuzz::arm_allocator(int after) noexcept { return std::exchange(allocations_left, after); }
 
 // The program ---------------------------------------------------------------------------------------------
 

@@ -1,3 +1,4 @@
+// Random programs: how they are made, run and printed.
 #include "tests/programs/program.hpp"
 
 #include <algorithm>

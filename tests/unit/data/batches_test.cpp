@@ -1,3 +1,4 @@
+// Batches: order, sizes, shuffling.
 #include "xgrad/data/batches.hpp"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// The drawn digits that stand in for MNIST.
 #include "xgrad/data/digits.hpp"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Reading MNIST, from small files and damaged ones.
 #include "xgrad/data/mnist.hpp"
 
 #include <doctest/doctest.h>

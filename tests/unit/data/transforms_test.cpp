@@ -1,3 +1,4 @@
+// Scaling pixels, gathering labels, one_hot.
 #include "xgrad/data/transforms.hpp"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Reading idx files, plain, compressed and damaged.
 #include "xgrad/io/idx.hpp"
 
 #include <doctest/doctest.h>

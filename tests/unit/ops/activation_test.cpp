@@ -1,3 +1,4 @@
+// Activation functions at special values, kinks and every length.
 #include "xgrad/ops/activation.hpp"
 
 #include "tests/unit/ops/unary_checks.hpp"

@@ -1,3 +1,4 @@
+// cumsum and cumprod, where the case table's rows cannot go.
 #include "xgrad/ops/cumulative.hpp"
 
 #include <doctest/doctest.h>

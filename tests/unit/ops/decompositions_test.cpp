@@ -1,3 +1,4 @@
+// Determinants, solving and decompositions, where the case table's rows cannot go.
 #include "xgrad/ops/decompositions.hpp"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Elementwise functions at special values, kinks and every length.
 #include "xgrad/ops/elementwise.hpp"
 
 #include "tests/unit/ops/unary_checks.hpp"

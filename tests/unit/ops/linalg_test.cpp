@@ -1,3 +1,4 @@
+// Products: large ones, empty ones, a tensor with itself.
 #include "xgrad/ops/linalg.hpp"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// argmax, sort and topk: ties, NaN, dtypes.
 #include "xgrad/ops/order.hpp"
 
 #include <doctest/doctest.h>

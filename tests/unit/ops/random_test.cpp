@@ -1,3 +1,4 @@
+// dropout: its mask, its mean, its edges.
 #include "xgrad/ops/random.hpp"
 
 #include <doctest/doctest.h>

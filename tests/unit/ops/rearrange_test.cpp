@@ -1,3 +1,4 @@
+// split, pad, roll and their kin, where the case table's rows cannot go.
 #include "xgrad/ops/rearrange.hpp"
 
 #include <doctest/doctest.h>

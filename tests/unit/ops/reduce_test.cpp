@@ -1,3 +1,4 @@
+// Reductions: of nothing, ties, accuracy, NaN.
 #include "xgrad/ops/reduce.hpp"
 
 #include <doctest/doctest.h>

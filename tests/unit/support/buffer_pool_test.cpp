@@ -1,3 +1,4 @@
+// The pool of recycled memory.
 #include "lib/support/buffer_pool.hpp"
 
 #include <doctest/doctest.h>

@@ -1,3 +1,4 @@
+// Random numbers: known answers, streams, moments.
 #include "xgrad/support/random.hpp"
 
 #include <doctest/doctest.h>

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "tests/replaced_new.hpp"
 #include "xgrad/nn/conv.hpp"
 #include "xgrad/nn/layers.hpp"
 #include "xgrad/nn/norm.hpp"
@@ -28,47 +29,18 @@ std::atomic<std::int64_t> allocations = 0, living = 0;
 std::atomic<std::int64_t> fail_in = -1;  // this many more succeed; below 0, all do
 std::atomic<bool> show = false;          // where an allocation comes from, for whoever looks for one
 
-void* allocate(std::size_t size, std::size_t alignment) {
-  if (fail_in >= 0 && fail_in-- == 0) throw std::bad_alloc();
-  ++allocations;
-  if (show) {
-    show = false;
-    void* frames[32];
-    backtrace_symbols_fd(frames, backtrace(frames, 32), 2);
-    show = true;
-  }
-  void* p = alignment > alignof(std::max_align_t)
-                ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
-                : std::malloc(size ? size : 1);
-  if (!p) throw std::bad_alloc();
-  ++living;
-  return p;
-}
-
-void release(void* p) {
-  if (!p) return;
-  --living;
-  std::free(p);
-}
-
 }  // namespace
 
-void* operator new(std::size_t size) { return allocate(size, 0); }
-void* operator new[](std::size_t size) { return allocate(size, 0); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
+void xgrad::test::before_allocation() {
+  if (fail_in >= 0 && fail_in-- == 0) throw std::bad_alloc();
+  ++allocations;
+  if (!show) return;
+  show = false;
+  void* frames[32];
+  backtrace_symbols_fd(frames, backtrace(frames, 32), 2);
+  show = true;
 }
-void* operator new[](std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* p) noexcept { release(p); }
-void operator delete[](void* p) noexcept { release(p); }
-void operator delete(void* p, std::size_t) noexcept { release(p); }
-void operator delete[](void* p, std::size_t) noexcept { release(p); }
-void operator delete(void* p, std::align_val_t) noexcept { release(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { release(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { release(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { release(p); }
+void xgrad::test::note_block(void*, int change) noexcept { living += change; }
 
 using namespace xgrad;
 

@@ -36,6 +36,15 @@ std::string error_of(F&& f) {
   return {};
 }
 
+/// A hook that calls a function and leaves the cotangent.
+template <class F>
+CotangentHook calls(F f) {
+  return [f](const Var&) {
+    f();
+    return Var();
+  };
+}
+
 /// Whether an error's text names something.
 inline bool names(const std::string& text, const std::string& what) {
   return text.find(what) != std::string::npos;

@@ -11,6 +11,7 @@
 #include <new>
 #include <optional>
 
+#include "tests/replaced_new.hpp"
 #include "tests/unit/tape/faults.hpp"
 #include "xgrad/ops/linalg.hpp"
 #include "xgrad/ops/reduce.hpp"
@@ -23,42 +24,15 @@ std::atomic<std::int64_t> living = 0, living_bytes = 0;
 std::atomic<std::int64_t> fail_in = -1;  // this many more succeed, then one fails; below 0, all do
 std::atomic<bool> refuse = false;        // while it is set, none does
 
-void* allocate(std::size_t size, std::size_t alignment) {
-  if (refuse || (fail_in >= 0 && fail_in-- == 0)) throw std::bad_alloc();
-  void* p = alignment > alignof(std::max_align_t)
-                ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
-                : std::malloc(size ? size : 1);
-  if (!p) throw std::bad_alloc();
-  ++living;
-  living_bytes += static_cast<std::int64_t>(malloc_usable_size(p));
-  return p;
-}
-
-void release(void* p) {
-  if (!p) return;
-  --living;
-  living_bytes -= static_cast<std::int64_t>(malloc_usable_size(p));
-  std::free(p);
-}
-
 }  // namespace
 
-void* operator new(std::size_t size) { return allocate(size, 0); }
-void* operator new[](std::size_t size) { return allocate(size, 0); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
+void xgrad::test::before_allocation() {
+  if (refuse || (fail_in >= 0 && fail_in-- == 0)) throw std::bad_alloc();
 }
-void* operator new[](std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
+void xgrad::test::note_block(void* block, int change) noexcept {
+  living += change;
+  living_bytes += change * static_cast<std::int64_t>(malloc_usable_size(block));
 }
-void operator delete(void* p) noexcept { release(p); }
-void operator delete[](void* p) noexcept { release(p); }
-void operator delete(void* p, std::size_t) noexcept { release(p); }
-void operator delete[](void* p, std::size_t) noexcept { release(p); }
-void operator delete(void* p, std::align_val_t) noexcept { release(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { release(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { release(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { release(p); }
 
 using namespace xgrad;
 using namespace xgrad::test;

@@ -12,15 +12,6 @@ using namespace xgrad::test;
 
 namespace {
 
-/// A hook that calls a function and leaves the cotangent.
-template <class F>
-CotangentHook calls(F f) {
-  return [f](const Var&) {
-    f();
-    return Var();
-  };
-}
-
 /// What ParameterModified says when f throws it; empty when it does not.
 template <class F>
 std::string modified(F&& f) {

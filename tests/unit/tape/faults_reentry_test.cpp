@@ -13,15 +13,6 @@ using namespace xgrad::test;
 
 namespace {
 
-/// A hook that calls a function and leaves the cotangent.
-template <class F>
-CotangentHook calls(F f) {
-  return [f](const Var&) {
-    f();
-    return Var();
-  };
-}
-
 }  // namespace
 
 TEST_CASE("faults: C5: a hook drops the handles of what is being differentiated") {

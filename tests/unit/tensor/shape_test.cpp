@@ -1,3 +1,4 @@
+// Shapes: text, broadcasting, axes.
 #include "xgrad/tensor/shape.hpp"
 
 #include <doctest/doctest.h>
