@@ -1,4 +1,5 @@
-// operator new of a program that counts allocations or lets them fail. Included once, by the program's main source.
+// operator new of a program that counts allocations or lets them fail. Included once, by the program's main
+// source.
 #pragma once
 
 #include <cstddef>

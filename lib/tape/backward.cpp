@@ -125,9 +125,10 @@ std::vector<Var> grad(std::span<const Var> ys, std::span<const Var> cotangents, 
                       bool create_graph) {
   for (const Var& y : ys) {
     if (has_derivative(y) || !is_floating(y.dtype())) continue;
-    throw NotDifferentiable(detail::text("grad: y %", Access::slot(y).id, ' ', y.shape(),
-                                         " depends on nothing differentiable; was it computed under no_grad, or "
-                                         "by a grad without create_graph?"));
+    throw NotDifferentiable(
+        detail::text("grad: y %", Access::slot(y).id, ' ', y.shape(),
+                     " depends on nothing differentiable; was it computed under no_grad, or "
+                     "by a grad without create_graph?"));
   }
   return detail::grad_or_zeros(ys, cotangents, xs, create_graph);
 }

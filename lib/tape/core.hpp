@@ -30,10 +30,10 @@ inline constexpr bool kChecks = false;
 struct TapeCore {
   explicit TapeCore(Tape* tape);
 
-  Tape* owner;           // null when the tape has ended
-  bool is_over = false;  // and its values are gone
+  Tape* owner;             // null when the tape has ended
+  bool is_over = false;    // and its values are gone
   bool is_ending = false;  // it has ended while instructions were being dropped
-  std::uint64_t serial;  // names the tape; addresses are used again
+  std::uint64_t serial;    // names the tape; addresses are used again
   Values values;
   Recording recording{values, *this, [](TapeCore& core) {
                         if (core.is_ending) core.end();
@@ -41,10 +41,10 @@ struct TapeCore {
   Executor executor{values};
   Pass* pass = nullptr;  // whose vjp is running; null: ops are executed and recorded at once
   Frame* frame = nullptr;
-  int pauses = 0;               // living no_grad guards
-  int pauses_outside = 0;       // of these, begun before a derivative was asked for
-  std::size_t holders = 0;      // living guards; after the end, handles too
-  Place ended_in;               // the frame in which the tape ended, while frames are left
+  int pauses = 0;                                  // living no_grad guards
+  int pauses_outside = 0;                          // of these, begun before a derivative was asked for
+  std::size_t holders = 0;                         // living guards; after the end, handles too
+  Place ended_in;                                  // the frame in which the tape ended, while frames are left
   std::vector<std::unique_ptr<PassMemory>> spare;  // for the next passes
   std::unique_ptr<Observer> nan_check;
   struct Attachment {
@@ -104,7 +104,11 @@ class Frame {
  public:
   /// `is_user`: the frame is the user's code, which may write parameters.
   Frame(TapeCore& core, const char* what, const char* name = "", bool is_user = false)
-      : core_(core), place_{what, name}, outer_(core.frame), floor_(core.values.next_id()), is_user_(is_user) {
+      : core_(core),
+        place_{what, name},
+        outer_(core.frame),
+        floor_(core.values.next_id()),
+        is_user_(is_user) {
     core.frame = this;
   }
   ~Frame() {

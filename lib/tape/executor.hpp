@@ -71,7 +71,9 @@ class Executor {
   }
 
   /// Room is kept, so that removing observers never allocates.
-  void observe(std::span<Observer* const> observers) { observers_.assign(observers.begin(), observers.end()); }
+  void observe(std::span<Observer* const> observers) {
+    observers_.assign(observers.begin(), observers.end());
+  }
 
   /// The call whose vjp is running, for observers.
   const Call* derivative_of = nullptr;

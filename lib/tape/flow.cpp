@@ -71,11 +71,13 @@ std::uint64_t fingerprint(const ConstView& v) {
   return hash;
 }
 
-/// The slot of what a checkpointed function gave. @throws unless it is a current value of the tape, which lives
+/// The slot of what a checkpointed function gave. @throws unless it is a current value of the tape, which
+/// lives
 const Slot& checked_result(const TapeCore& core, const Var& y) {
   core.require_alive("checkpoint");
   const Slot& slot = Access::current_slot(y, "checkpoint");
-  if (Access::core(y) != &core) throw TapeMismatch("checkpoint: the function's result belongs to another tape");
+  if (Access::core(y) != &core)
+    throw TapeMismatch("checkpoint: the function's result belongs to another tape");
   return slot;
 }
 
@@ -121,7 +123,8 @@ std::vector<SlotId> free_variables(const TapeCore& core, std::uint64_t floor) {
     for (const SlotId x : i->x()) {
       const Slot& slot = core.values[x];
       // Parameters have one slot, whenever they were entered; inputs of f's own are others at the next call.
-      if ((slot.depends & detail::kOnSource) && (slot.id < floor || slot.origin == Origin::parameter)) found.push_back(x);
+      if ((slot.depends & detail::kOnSource) && (slot.id < floor || slot.origin == Origin::parameter))
+        found.push_back(x);
     }
   }
   std::sort(found.begin(), found.end());
@@ -133,7 +136,8 @@ std::vector<SlotId> free_variables(const TapeCore& core, std::uint64_t floor) {
 
 Var stop_gradient(const Var& x) {
   const Var y = apply(StopGradient{}, x);
-  Access::core(y)->values[Access::index(y)].depends = detail::kOnNothing;  // its derivative is not zero, but none
+  Access::core(y)->values[Access::index(y)].depends =
+      detail::kOnNothing;  // its derivative is not zero, but none
   return y;
 }
 

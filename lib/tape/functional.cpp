@@ -86,9 +86,7 @@ struct Evaluated {
 };
 
 /// The result for the caller: a constant under no_grad.
-Var result_of(TapeCore& core, Var v) {
-  return core.is_paused() && v.requires_grad() ? stop_gradient(v) : v;
-}
+Var result_of(TapeCore& core, Var v) { return core.is_paused() && v.requires_grad() ? stop_gradient(v) : v; }
 
 Vars gradient(const Var& y, std::span<const Var> xs, bool create_graph, const Var& cotangent = {}) {
   return detail::grad_or_zeros({&y, 1}, {&cotangent, 1}, xs, create_graph);

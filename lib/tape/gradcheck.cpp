@@ -145,8 +145,8 @@ class Checker {
             sum += term, scale += std::abs(term);
           }
           if (std::abs(whole[k][i] - sum) <= 1e-9 + 1e-6 * scale) continue;
-          report_.failures.push_back({static_cast<int>(k), static_cast<std::int64_t>(i), r, 0, whole[k][i], sum,
-                                      "the derivative is not linear in the cotangent"});
+          report_.failures.push_back({static_cast<int>(k), static_cast<std::int64_t>(i), r, 0, whole[k][i],
+                                      sum, "the derivative is not linear in the cotangent"});
           break;
         }
       }

@@ -38,9 +38,9 @@ void NanObserver::after(const Call& call, Operands x, const View& y, Write) {
   if (!bad) return;
   const std::string what = element(y, *bad);
   if (call.op->name == std::string_view("accumulate") && x.size() == 1) {
-    throw NonFinite(
-        text("detect_nan: a sum of cotangents has ", what,
-             call.derivative_of ? text(", made by the derivative of ", core_.describe(*call.derivative_of)) : ""));
+    throw NonFinite(text(
+        "detect_nan: a sum of cotangents has ", what,
+        call.derivative_of ? text(", made by the derivative of ", core_.describe(*call.derivative_of)) : ""));
   }
   std::string from = "its operands are finite";
   for (std::size_t k = 0; k < x.size(); ++k) {

@@ -66,8 +66,8 @@ void pack(std::span<Parameter> parameters) {
   for (const Parameter& p : parameters) {
     const detail::Pass* writer = Access::state(p).writer;
     if (!writer) continue;
-    throw Error(detail::text("pack: called inside ", writer->core().callback(), "; backward is writing the gradient of ",
-                             "parameter ", p.name()));
+    throw Error(detail::text("pack: called inside ", writer->core().callback(),
+                             "; backward is writing the gradient of ", "parameter ", p.name()));
   }
   for (const DType dtype : {DType::float32, DType::float64}) {
     std::size_t bytes = 0;

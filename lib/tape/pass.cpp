@@ -130,10 +130,12 @@ bool Pass::needs(SlotId i) const {
 
 void Pass::require_unmodified(std::span<const Var> ys) const {
   const auto leaves = core_.recording.leaves();
-  if (std::none_of(leaves.begin(), leaves.end(), [](const auto& leaf) { return leaf->is_modified(); })) return;
+  if (std::none_of(leaves.begin(), leaves.end(), [](const auto& leaf) { return leaf->is_modified(); }))
+    return;
   std::vector<bool> is_reached(core_.values.size());
   for (const Var& y : ys) is_reached[Access::index(y)] = true;
-  for (const Instruction* i = core_.recording.last(); i && core_.recording.id(*i) >= floor_; i = i->previous) {
+  for (const Instruction* i = core_.recording.last(); i && core_.recording.id(*i) >= floor_;
+       i = i->previous) {
     const auto x = i->x();
     if (!is_reached[i->y] || std::none_of(x.begin(), x.end(), [&](SlotId k) { return needs(k); })) continue;
     require_unmodified(*i, false);
@@ -145,11 +147,11 @@ void Pass::require_unmodified(const Instruction& instruction, bool is_running) c
   for (std::size_t k = 0; k < instruction.operand_count; ++k) {
     const Slot& x = core_.values[instruction.operands[k]];
     if (x.origin != Origin::parameter || !x.leaf->is_modified() || !instruction.reads_operand(k)) continue;
-    const std::string where = !is_running                  ? ""
+    const std::string where = !is_running                ? ""
                               : x.leaf->modified_in.what ? " inside " + x.leaf->modified_in.text()
                                                          : " during the pass";
-    throw ParameterModified(text(name_, ": parameter ", x.leaf->parameter->name, " was written", where, " after ",
-                                 instruction.op->name, " recorded it, and its old value is needed",
+    throw ParameterModified(text(name_, ": parameter ", x.leaf->parameter->name, " was written", where,
+                                 " after ", instruction.op->name, " recorded it, and its old value is needed",
                                  "; step the optimiser after backward, or use p.clone()"));
   }
 }

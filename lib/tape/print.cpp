@@ -144,7 +144,8 @@ void Tape::dot(std::ostream& out) const {
         out << "  n" << result.id << " [shape=box, label=\"" << call.op->name
             << (attributes.empty() ? "" : "\\n") << escaped(attributes) << "\\n"
             << result.dtype << ' ' << result.shape << "\"];\n";
-        for (const detail::SlotId i : call.x) out << "  n" << core.values[i].id << " -> n" << result.id << ";\n";
+        for (const detail::SlotId i : call.x)
+          out << "  n" << core.values[i].id << " -> n" << result.id << ";\n";
       });
   out << "}\n";
 }

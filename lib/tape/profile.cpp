@@ -99,7 +99,8 @@ void Profile::clear() {
   d.events.clear();
   d.scopes.clear();
   d.before = {};
-  d.since = d.origin = d.attached ? detail::ProfileData::Clock::now() : detail::ProfileData::Clock::time_point{};
+  d.since = d.origin =
+      d.attached ? detail::ProfileData::Clock::now() : detail::ProfileData::Clock::time_point{};
 }
 
 double Profile::seconds() const {

@@ -140,7 +140,8 @@ std::uint64_t Scopes::open(std::string_view name) {
 }
 
 void Scopes::close(std::uint64_t token) noexcept {
-  const auto found = std::find_if(open_.begin(), open_.end(), [&](const Open& o) { return o.token == token; });
+  const auto found =
+      std::find_if(open_.begin(), open_.end(), [&](const Open& o) { return o.token == token; });
   if (found == open_.end()) return;
   const std::uint32_t scope = found->scope;
   open_.erase(found);
@@ -171,8 +172,8 @@ Instruction& Recording::make(const OpInfo& op, const void* attributes, std::span
   } else if (op.attribute_bytes) {
     std::memcpy(memory + offset, attributes, op.attribute_bytes);
   }
-  auto& instruction = *new (memory)
-      Instruction{&op, nullptr, nullptr, y, kReadsNothing, 0, static_cast<std::uint16_t>(x.size()), false, {}};
+  auto& instruction = *new (memory) Instruction{
+      &op, nullptr, nullptr, y, kReadsNothing, 0, static_cast<std::uint16_t>(x.size()), false, {}};
   for (std::size_t i = 0; i < x.size(); ++i) instruction.operands[i] = x[i];
   return instruction;
 }

@@ -40,7 +40,9 @@ struct Instruction {
 };
 
 /// The listed instruction that computed a value, null when there is none.
-inline Instruction* producer_of(const Slot& slot) { return slot.origin == Origin::op ? slot.producer : nullptr; }
+inline Instruction* producer_of(const Slot& slot) {
+  return slot.origin == Origin::op ? slot.producer : nullptr;
+}
 
 /// A callback, for errors: what it is and the name of its op, both of static storage.
 struct Place {

@@ -111,8 +111,7 @@ TapeStatistics Tape::statistics() const {
 }
 
 void Tape::detect_nan(NanCheck check) {
-  core_->nan_check =
-      check == NanCheck::off ? nullptr : std::make_unique<detail::NanObserver>(*core_, check);
+  core_->nan_check = check == NanCheck::off ? nullptr : std::make_unique<detail::NanObserver>(*core_, check);
   core_->update_observers();
 }
 

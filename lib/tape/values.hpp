@@ -42,10 +42,10 @@ struct Slot {
     Instruction* producer = nullptr;  // Origin::op: the listed instruction that computed it
     Leaf* leaf;                       // Origin::parameter
   };
-  std::uint64_t id = 0;         // grows within a recording; its name in print and in errors
-  std::uint32_t handles = 0;    // Vars, cotangents and pending calls that name it
-  std::uint32_t uses = 0;       // listed instructions that have it as an operand, once for each operand
-  std::uint32_t readers = 0;    // listed instructions whose derivative reads its elements
+  std::uint64_t id = 0;       // grows within a recording; its name in print and in errors
+  std::uint32_t handles = 0;  // Vars, cotangents and pending calls that name it
+  std::uint32_t uses = 0;     // listed instructions that have it as an operand, once for each operand
+  std::uint32_t readers = 0;  // listed instructions whose derivative reads its elements
   std::uint32_t generation = 0;
   std::uint32_t recording = 0;  // the recording it belongs to; 0 after rewind or clear
   DType dtype = DType::float32;

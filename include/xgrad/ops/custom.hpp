@@ -157,7 +157,8 @@ struct DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>,
   template <int kOperand>
   void differentiate(Backward& b) const {
     using Slope = DualElementwise<Name, Function, std::integer_sequence<int, kOperands...>, kBy..., kOperand>;
-    b.dx(kOperand) += [&] { return multiply_no_nan(xgrad::apply(Slope{function}, b.x(kOperands)...), b.dy()); };
+    b.dx(kOperand) +=
+        [&] { return multiply_no_nan(xgrad::apply(Slope{function}, b.x(kOperands)...), b.dy()); };
   }
 };
 

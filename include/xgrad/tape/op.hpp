@@ -69,8 +69,8 @@ class Backward {
   Var y() const;
   /// The cotangent of the result: same shape and dtype as the result.
   const Var& dy();
-  /// The same for its last use: donated, so that an elementwise op may write its result there. Afterwards `dy`
-  /// names nothing.
+  /// The same for its last use: donated, so that an elementwise op may write its result there. Afterwards
+  /// `dy` names nothing.
   Var donate_dy() {
     dy();
     return std::move(dy_);

@@ -105,8 +105,8 @@ class Var {
 
 static_assert(sizeof(Var) == 16);
 
-/// An argument of an op: a Var, or a donated one (a temporary, or std::move). A donated Var names nothing once
-/// the op is computed, and an elementwise op computes into its memory when nothing else needs it.
+/// An argument of an op: a Var, or a donated one (a temporary, or std::move). A donated Var names nothing
+/// once the op is computed, and an elementwise op computes into its memory when nothing else needs it.
 class Arg {
  public:
   Arg(const Var& v) : var_(&v) {}

@@ -11,9 +11,7 @@
 using namespace xgrad;
 using namespace xgrad::test;
 
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("faults: C5: a hook drops the handles of what is being differentiated") {
   Tape tape;

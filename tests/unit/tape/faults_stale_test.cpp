@@ -36,35 +36,22 @@ struct Ended {
 };
 
 template <class T>
-constexpr bool has_truth = requires(T& v) {
-  v ? 1 : 0;
-}
-|| requires(T& v) { !v; }
-|| requires(T& a, T& b) { a&& b; }
-|| requires(T& a, T& b) { a || b; }
-|| std::is_constructible_v<bool, T> || std::is_convertible_v<T, bool>;
+constexpr bool has_truth = requires(T& v) { v ? 1 : 0; } || requires(T& v) { !v; } || requires(T& a, T& b) {
+  a&& b;
+} || requires(T& a, T& b) { a || b; } || std::is_constructible_v<bool, T> || std::is_convertible_v<T, bool>;
 template <class T>
-constexpr bool lends_views = requires {
-  std::declval<T>().view();
-}
-|| requires { std::declval<T>().template value<double>(); }
-|| requires { std::declval<T>().template value<float>(); };
+constexpr bool lends_views = requires { std::declval<T>().view(); } || requires {
+  std::declval<T>().template value<double>();
+} || requires { std::declval<T>().template value<float>(); };
 template <class T>
-constexpr bool joins_bools = requires(const T& a) {
-  a && true;
-}
-|| requires(const T& a) { false || a; }
-|| requires(const T& a) { static_cast<bool>(a); };
+constexpr bool joins_bools = requires(const T& a) { a && true; } || requires(const T& a) { false || a; } ||
+                             requires(const T& a) { static_cast<bool>(a); };
 template <class T>
-constexpr bool lends_results = requires(const T& x) {
-  (x * 2.0).view();
-}
-|| requires(const T& x) { sum(x).template value<double>(); }
-|| requires(T& x) { std::move(x).view(); };
+constexpr bool lends_results = requires(const T& x) { (x * 2.0).view(); } || requires(const T& x) {
+  sum(x).template value<double>();
+} || requires(T& x) { std::move(x).view(); };
 template <class T>
-constexpr bool lends_bools = requires {
-  std::declval<T>().template value<bool>();
-};
+constexpr bool lends_bools = requires { std::declval<T>().template value<bool>(); };
 
 }  // namespace
 

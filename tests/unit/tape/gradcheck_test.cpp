@@ -63,8 +63,7 @@ struct Odd {
   int* calls;
   TensorType infer(Operands x) const { return {x[0].dtype, x[0].shape()}; }
   void eval(Operands x, View y, Write write) const {
-    for (std::int64_t i = 0; i < y.size(); ++i)
-      store(y.as<double>()[i], x[0].as<double>()[i], write);
+    for (std::int64_t i = 0; i < y.size(); ++i) store(y.as<double>()[i], x[0].as<double>()[i], write);
   }
   void vjp(Backward& b) const {
     if (calls) {

@@ -276,8 +276,8 @@ TEST_CASE("structure: 10,000 training steps take no more memory than the first o
   }
   CHECK(std::isfinite(total));
   CHECK(constant);
-  // One value kept from every step would be 40 MB. The address sanitizer keeps what is freed, the memory of the
-  // invariants' recount among it.
+  // One value kept from every step would be 40 MB. The address sanitizer keeps what is freed, the memory of
+  // the invariants' recount among it.
 #ifndef __SANITIZE_ADDRESS__
   CHECK(resident_bytes() < early_bytes + 8'000'000);
 #else
