@@ -229,6 +229,12 @@ inline const Cotangent* Pass::find(SlotId i) const {
   return c.pass == memory_->serial && c.generation == core_.values[i].generation ? &c : nullptr;
 }
 
+inline bool Pass::needs(SlotId i) const {
+  if (kind_ == PassKind::gradients) return (core_.values[i].depends & kOnParameter) != 0;
+  const Cotangent* c = find(i);
+  return c && c->on_path;
+}
+
 inline Cotangent& Pass::entry(SlotId i) {
   const Cotangent* found = find(i);
   return found ? const_cast<Cotangent&>(*found) : new_entry(i);

@@ -122,12 +122,6 @@ void Pass::mark_reachable(Instruction* last, std::uint64_t floor) {
   }
 }
 
-bool Pass::needs(SlotId i) const {
-  if (kind_ == PassKind::gradients) return (core_.values[i].depends & kOnParameter) != 0;
-  const Cotangent* c = find(i);
-  return c && c->on_path;
-}
-
 void Pass::require_unmodified(std::span<const Var> ys) const {
   const auto leaves = core_.recording.leaves();
   if (std::none_of(leaves.begin(), leaves.end(), [](const auto& leaf) { return leaf->is_modified(); }))
@@ -237,7 +231,8 @@ bool Pass::differentiate(Instruction& instruction) {
   if (!op.vjp) throw NotDifferentiable(text(op.name, ": has no derivative"));
   if (has_modified) require_unmodified(instruction, true);
   constant_below_ = op.built_in && !is_graph() ? began_at_ : 0;
-  const Frame frame(core_, "the vjp of ", op.name, !op.built_in);
+  std::optional<Frame> frame;  // the library's own vjps call nobody back but through a Callback
+  if (!op.built_in) frame.emplace(core_, "the vjp of ", op.name, true);
   const Call call = call_of(instruction);
   const Differentiating differentiating(core_.executor, call);
   Backward b = Access::backward(*this, instruction, needed, std::move(dy), is_unexpanded);
@@ -314,9 +309,8 @@ void Pass::run_pending(const View* destination, Write write) {
     }
   } pending{*this, std::exchange(pending_, nullptr)};
   Instruction& call = *pending.call;
-  const Frame frame(core_, "the kernel of ", call.op->name, !call.op->built_in);
-  std::optional<Aside> aside;  // what a user's kernel computes is no call of this pass
-  if (!call.op->built_in) aside.emplace(core_);
+  std::optional<Callback> callback;  // what a user's kernel computes is no call of this pass
+  if (!call.op->built_in) callback.emplace(core_, "the kernel of ", call.op->name);
   const Scratch<ConstView> room(call.operand_count);
   const auto views = room.items();
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = core_.values.view(core_.values[call.operands[i]]);

@@ -1,4 +1,6 @@
 // Recording an op: its operands are checked, its kernel is run, its instruction is listed.
+#include <optional>
+
 #include "lib/support/scratch.hpp"
 #include "lib/tape/core.hpp"
 #include "lib/tape/mutation.hpp"
@@ -37,7 +39,8 @@ Var record(const OpInfo& op, const void* attributes, std::span<const Arg> x) {
   TapeCore& core = Access::live_core(*x[0]);
   Pass* const pass = core.pass;
   if (pass) pass->flush();
-  const Frame frame(core, "the kernel of ", op.name, !op.built_in);
+  std::optional<Frame> frame;  // the library's own kernels call nobody back
+  if (!op.built_in) frame.emplace(core, "the kernel of ", op.name, true);
 
   const Scratch<ConstView> view_room(x.size());
   const Scratch<SlotId> slot_room(x.size());
